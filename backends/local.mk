@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+# bare: one object set per (machine, architecture), see backends/bare/port.h.
+
+# The hypervisor half of an architecture: the same code for every machine.
+bare_riscv64_sources = \
+	backends/bare/bare.h \
+	backends/bare/port.h \
+	backends/bare/riscv64.c \
+	backends/bare/riscv64.h \
+	backends/bare/riscv64_event.c \
+	backends/bare/riscv64_s2.c \
+	backends/bare/riscv64_switch.c
+
+# Machines.
+soft_sources = \
+	backends/bare/soft/csr.c \
+	backends/bare/soft/decode.c \
+	backends/bare/soft/exec.c \
+	backends/bare/soft/ldst.c \
+	backends/bare/soft/machine.c \
+	backends/bare/soft/mmu.c \
+	backends/bare/soft/pe.c \
+	backends/bare/soft/port_riscv64.h \
+	backends/bare/soft/soft.h \
+	backends/bare/soft/system.c \
+	backends/bare/soft/trap.c
+hs_sources = \
+	backends/bare/hs/enter.S \
+	backends/bare/hs/enter.h \
+	backends/bare/hs/pe.c \
+	backends/bare/hs/port_riscv64.h
+
+# Which backends a build has.
+builtin_hosted_sources = backends/builtin_hosted.c
+builtin_hs_sources = backends/builtin_hs.c
+
+noinst_LTLIBRARIES += backends/libsoft-riscv64.la backends/libsoft.la
+backend_libraries = backends/libsoft-riscv64.la backends/libsoft.la
+
+backends_libsoft_riscv64_la_SOURCES = $(bare_riscv64_sources)
+backends_libsoft_riscv64_la_CPPFLAGS = $(HVC_CPPFLAGS) -DHVC_MACHINE=soft -DHVC_ARCH=riscv64
+
+backends_libsoft_la_SOURCES = $(soft_sources) $(builtin_hosted_sources)
+backends_libsoft_la_CPPFLAGS = $(HVC_CPPFLAGS)
+
+# --- libhvcore-riscv64-hs.a: everything freestanding, for an image in HS-mode -----------------------
+HS_ARCHIVE = libhvcore-riscv64-hs.a
+HS_CPPFLAGS = $(HVC_CPPFLAGS) -DHVC_MACHINE=hs -DHVC_ARCH=riscv64
+HS_CFLAGS = $(HVC_WARNINGS) $(HVC_WERROR) -O2 -g
+freestanding_cc = $(top_srcdir)/scripts/freestanding-cc
+
+hs_all_sources = \
+	$(fixup_sources) $(walk_sources) $(arch_sources) $(firmware_sources) $(policy_sources) \
+	$(core_sources) $(run_sources) $(ground_sources) $(metal_sources) $(bare_riscv64_sources) $(hs_sources) \
+	$(builtin_hs_sources)
+hs_objects = $(addprefix hs-obj/,$(addsuffix .o,$(filter %.c %.S,$(hs_all_sources))))
+
+.PHONY: hs
+hs: $(HS_ARCHIVE)
+
+$(HS_ARCHIVE): $(hs_objects)
+	$(AM_V_GEN)rm -f $@ && riscv64-linux-gnu-ar crD $@ $(hs_objects)
+
+hs-obj/%.o: %
+	@$(MKDIR_P) $(@D)
+	$(AM_V_CC)$(freestanding_cc) riscv64 $(HS_CPPFLAGS) $(HS_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(hs_objects:.o=.d)
+
+EXTRA_DIST += $(metal_sources) $(hs_sources) $(builtin_hs_sources)
+CLEANFILES += $(HS_ARCHIVE) $(hs_objects) $(hs_objects:.o=.d)

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+# make bench: ratios against a companion in the same run. Nothing here is a test, nothing fails for
+# being slow. A new program is one line in bench_programs and its source NAME.c.
+
+bench_programs = \
+	tests/bench/at_bench \
+	tests/bench/run_bench
+
+EXTRA_PROGRAMS += $(bench_programs)
+CLEANFILES += $(bench_programs)
+EXTRA_DIST += tests/bench/bench.h
+
+tests_bench_run_bench_CPPFLAGS = $(AM_CPPFLAGS) $(UNICORN_CFLAGS)
+tests_bench_run_bench_LDADD = lib/libhvcore.la $(UNICORN_LIBS) -lm
+
+tests_bench_at_bench_LDADD = lib/libhvcore-all.la -lm
+
+bench: $(bench_programs)
+	@for program in $(bench_programs); do echo "== $$program" && ./$$program || exit 1; done

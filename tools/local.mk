@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+# The command line tool: public API only.
+
+bin_PROGRAMS += tools/hvcore/hvcore
+tools_hvcore_hvcore_SOURCES = \
+	tools/hvcore/cancel.c \
+	tools/hvcore/check.c \
+	tools/hvcore/cli.h \
+	tools/hvcore/elf.c \
+	tools/hvcore/elf.h \
+	tools/hvcore/exits.c \
+	tools/hvcore/help.c \
+	tools/hvcore/main.c \
+	tools/hvcore/msg.c \
+	tools/hvcore/options.c \
+	tools/hvcore/policy.c \
+	tools/hvcore/probe.c \
+	tools/hvcore/report.c \
+	tools/hvcore/run.c \
+	tools/hvcore/run.h \
+	tools/hvcore/side.c \
+	tools/hvcore/stats.c \
+	tools/hvcore/table.c \
+	tools/hvcore/table.h \
+	tools/hvcore/watch.c \
+	tools/hvcore/watch.h
+tools_hvcore_hvcore_LDADD = lib/libhvcore.la $(JSON_C_LIBS)
+
+dist_man1_MANS = docs/hvcore.1
+
+bashcompletiondir = $(datadir)/bash-completion/completions
+bashcompletion_DATA = tools/hvcore/bash-completion/hvcore
+$(bashcompletion_DATA): tools/hvcore/completion.bash
+	@$(MKDIR_P) $(@D)
+	$(AM_V_GEN)cp $(srcdir)/tools/hvcore/completion.bash $@
+
+EXTRA_DIST += tools/hvcore/completion.bash
+CLEANFILES += $(bashcompletion_DATA)
+
+# --- its tests: need the guests, so the cross compiler, and pytest -------------------------------------
+EXTRA_DIST += tests/cli
+
+.PHONY: check-cli
+check-cli: tools/hvcore/hvcore guests
+	HVCORE_BIN=$(abs_builddir)/tools/hvcore/hvcore HVCORE_GUESTS=$(abs_builddir)/tests/guests \
+		HVCORE_BUILD=$(abs_builddir) \
+		$(PYTHON_CFFI) -B -m pytest -q -p no:cacheprovider $(srcdir)/tests/cli
+
+# --- scripts/demo on hardware: an image in HS-mode that runs one guest under one policy ------------------
+hs_demo_sources = \
+	tests/hs/boot.S \
+	tests/hs/demo_main.c \
+	tests/hs/image.c \
+	tests/hs/mem.c \
+	tests/hs/world.c
+hs_demo_parts = \
+	tests/guests/hs_guests.h \
+	tests/hs/image.h \
+	tests/hs/image.ld \
+	tests/hs/sbi.h \
+	tests/hs/world.h
+
+.PHONY: hs-demo
+hs-demo: tests/hs/demo.elf
+
+tests/hs/demo.elf: $(hs_demo_sources) $(hs_demo_parts) $(HS_ARCHIVE)
+	@$(MKDIR_P) $(@D)
+	$(AM_V_CCLD)$(freestanding_cc) riscv64 $(HVC_CPPFLAGS) $(HVC_WARNINGS) $(HVC_WERROR) -O2 -g -static \
+		-Wl,--build-id=none -Wl,-T,$(top_srcdir)/tests/hs/image.ld -o $@ \
+		$(addprefix $(top_srcdir)/,$(hs_demo_sources)) $(HS_ARCHIVE)
+
+CLEANFILES += tests/hs/demo.elf

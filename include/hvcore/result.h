@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a fix-up unit answers. Freestanding; the layout is frozen. */
+#ifndef HVCORE_RESULT_H
+#define HVCORE_RESULT_H
+
+#include <hvcore/types.h>
+
+HVCORE_BEGIN
+
+/** Kinds of answers. The run loop has a server for each; a kind without one ends the run. */
+enum hvcore_result_kind {
+    HVCORE_RESULT_DONE = 0,       /**< the frame is right; resume the guest */
+    HVCORE_RESULT_NEED_REGS = 1,  /**< addr: set of system registers to load; then call again */
+    HVCORE_RESULT_NEED_BYTES = 2, /**< addr: gva, arg: number of bytes */
+    HVCORE_RESULT_NEED_PAGE = 3,  /**< addr: gpa, arg: 1 for write */
+    HVCORE_RESULT_NEED_AT = 4,    /**< addr: va, arg: operation */
+    HVCORE_RESULT_NEED_HOLD = 5,  /**< hold the other vCPUs */
+    HVCORE_RESULT_INJECT = 6,     /**< arg: cause, addr: tval; give the guest this exception */
+    HVCORE_RESULT_AGAIN = 7,      /**< arg: cause, addr: tval; let the policy decide again as
+                                       this */
+    HVCORE_RESULT_EXIT = 8,       /**< arg: why (the unit's header names them), addr: its detail */
+    HVCORE_RESULT_KINDS = 9
+};
+
+/** An answer: 16 bytes, returned by value. */
+typedef struct hvcore_result {
+    uint32_t kind; /**< HVCORE_RESULT_* */
+    uint32_t arg;
+    uint64_t addr;
+} hvcore_result;
+
+HVCORE_END
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Virtual machines: guest memory, MMIO ranges, console, pause. */
+#ifndef HVCORE_VM_H
+#define HVCORE_VM_H
+
+#include <hvcore/ctx.h>
+#include <hvcore/mem.h>
+
+HVCORE_BEGIN
+
+/** Options of a VM. */
+typedef struct hvcore_vm_opts {
+    uint32_t size;
+    uint32_t arch;       /**< HVCORE_ARCH_* of the guest */
+    const char *backend; /**< NULL: the first that runs `arch`; "bare", "bare/soft", ... */
+    uint32_t max_vcpus;  /**< 0: 1 */
+    uint32_t flags;      /**< must be 0 */
+} hvcore_vm_opts;
+
+#ifndef HVCORE_CDEF
+#define HVCORE_VM_OPTS_INIT {.size = sizeof(hvcore_vm_opts)}
+#endif
+
+/**
+ * Make a VM without memory and without vCPUs.
+ *
+ * A riscv64 VM begins with the built-in policy "linux-guest". One reference is returned in `*vm`.
+ *
+ * Thread: any. Errors: E_INVAL, E_NOTFOUND (no such backend), E_UNSUPPORTED (no backend for this
+ * architecture), E_RANGE (too many vCPUs), E_NOMEM. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_create(hvcore_ctx *ctx, const hvcore_vm_opts *opts, hvcore_vm **vm,
+                                hvcore_error *err);
+
+/**
+ * Take one more reference; returns `vm`.
+ *
+ * Thread: any. Errors: none. Since: 0.1.
+ */
+HVCORE_API hvcore_vm *hvcore_vm_ref(hvcore_vm *vm);
+
+/**
+ * Give a reference back; NULL does nothing. vCPUs and views hold their VM.
+ *
+ * Thread: any. Errors: none. Since: 0.1.
+ */
+HVCORE_API void hvcore_vm_unref(hvcore_vm *vm);
+
+/**
+ * Describe the backend that runs this VM.
+ *
+ * Thread: any. Errors: E_INVAL. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_backend_info(hvcore_vm *vm, hvcore_backend_info *info);
+
+/**
+ * Asked for a page of a mapping before the guest may use it. Not ordered yet: hvcore_vm_map()
+ * refuses a mapping that names one.
+ */
+typedef int (*hvcore_pager_fn)(void *user, uint64_t gpa, uint32_t write);
+
+/** Where and how a memory object is mapped. */
+typedef struct hvcore_map_opts {
+    uint32_t size;
+    uint32_t prot;         /**< HVCORE_PROT_*, above 0 */
+    uint64_t gpa;          /**< first guest-physical address; multiple of HVCORE_PAGE_SIZE */
+    uint64_t offset;       /**< first byte of the object; multiple of HVCORE_PAGE_SIZE */
+    uint64_t len;          /**< 0: all of the object from `offset` on */
+    uint32_t dirty;        /**< 1: keep a dirty log. E_UNSUPPORTED for now */
+    uint32_t reserved;     /**< 0 */
+    hvcore_pager_fn pager; /**< NULL: everything is resident. E_UNSUPPORTED for now */
+    void *pager_user;
+} hvcore_map_opts;
+
+#ifndef HVCORE_CDEF
+#define HVCORE_MAP_OPTS_INIT {.size = sizeof(hvcore_map_opts), .prot = HVCORE_PROT_RWX}
+#endif
+
+/**
+ * Map (part of) a memory object into the guest. The same bytes may be mapped at several places.
+ *
+ * The mapping holds a reference on `mem`. Running vCPUs see it at once.
+ *
+ * Thread: any. Errors: E_INVAL (not a page multiple, no right, empty), E_RANGE (past the object,
+ * past the guest's address space, wrapping 2^64), E_EXISTS (overlaps a mapping or an MMIO range;
+ * `address` says where), E_UNSUPPORTED (dirty, pager), E_NOMEM. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_map(hvcore_vm *vm, hvcore_mem *mem, const hvcore_map_opts *opts,
+                             hvcore_error *err);
+
+/**
+ * Unmap `len` bytes at `gpa`. The range may cover several mappings and parts of them.
+ *
+ * Atomic for running vCPUs: when it returns, no vCPU can use the old mapping any more. May be
+ * called from a callback. A range without any mapping is E_NOTFOUND, holes inside are allowed.
+ *
+ * Thread: any. Errors: E_INVAL (not whole pages), E_RANGE (wraps 2^64), E_NOTFOUND, E_BUSY (a view
+ * pins part of it), E_NOMEM. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_unmap(hvcore_vm *vm, uint64_t gpa, uint64_t len, hvcore_error *err);
+
+/**
+ * Change the rights of mapped memory; the whole range must be mapped. Atomic for running vCPUs.
+ * What is then not allowed to the guest is an access without memory: MMIO for loads and stores, an
+ * access fault for fetches.
+ *
+ * Thread: any. Errors: E_INVAL (not whole pages, rights), E_RANGE (wraps 2^64), E_NOTFOUND (a
+ * hole), E_NOMEM. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_protect(hvcore_vm *vm, uint64_t gpa, uint64_t len, uint32_t prot,
+                                 hvcore_error *err);
+
+/**
+ * Copy `len` bytes of guest memory at `gpa` to `buf`, across adjacent mappings, whatever their
+ * rights. All or nothing.
+ *
+ * Thread: any. Errors: E_FAULT (part of the range is not mapped), E_INVAL. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_read(hvcore_vm *vm, uint64_t gpa, void *buf, size_t len);
+
+/**
+ * Copy `len` bytes from `buf` to guest memory at `gpa`; like hvcore_vm_read().
+ *
+ * Code that a guest has already executed there is executed anew only after its own fence.i, as on
+ * hardware.
+ *
+ * Thread: any. Errors: E_FAULT, E_INVAL. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_write(hvcore_vm *vm, uint64_t gpa, const void *buf, size_t len);
+
+/**
+ * Pin a range of guest memory and get a pointer to it.
+ *
+ * The range must lie in one mapping that has the rights `prot`. Until hvcore_view_put() it cannot
+ * be unmapped.
+ *
+ * Thread: any. Errors: E_INVAL, E_FAULT (not mapped, not in one mapping, rights), E_NOMEM.
+ * Since: 0.1.
+ */
+HVCORE_API int hvcore_view_get(hvcore_vm *vm, uint64_t gpa, size_t len, uint32_t prot,
+                               hvcore_view **view, void **ptr);
+
+/**
+ * Give a view back; NULL does nothing. Its pointer is invalid afterwards.
+ *
+ * Thread: any. Errors: none. Since: 0.1.
+ */
+HVCORE_API void hvcore_view_put(hvcore_view *view);
+
+/** What an MMIO callback did with an access. */
+enum hvcore_mmio_verdict {
+    HVCORE_MMIO_DONE = 0,  /**< handled */
+    HVCORE_MMIO_EXIT = 1,  /**< return from hvcore_vcpu_run with HVCORE_EXIT_MMIO */
+    HVCORE_MMIO_FAULT = 2, /**< the guest gets an access fault */
+    HVCORE_MMIO_RETRY = 3  /**< the guest executes the instruction again */
+};
+
+/** A load of `width` (1, 2, 4, 8) bytes at `gpa`. Higher bits of `*value` are ignored. */
+typedef uint32_t (*hvcore_mmio_read_fn)(void *user, hvcore_vcpu *vcpu, uint64_t gpa, uint32_t width,
+                                        uint64_t *value);
+/** A store of `width` (1, 2, 4, 8) bytes at `gpa`. Higher bits of `value` are zero. */
+typedef uint32_t (*hvcore_mmio_write_fn)(void *user, hvcore_vcpu *vcpu, uint64_t gpa,
+                                         uint32_t width, uint64_t value);
+
+/** Callbacks of an MMIO range; a NULL one means: exit to the caller of hvcore_vcpu_run. */
+typedef struct hvcore_mmio_ops {
+    uint32_t size;
+    uint32_t reserved;
+    hvcore_mmio_read_fn read;
+    hvcore_mmio_write_fn write;
+} hvcore_mmio_ops;
+
+#ifndef HVCORE_CDEF
+#define HVCORE_MMIO_OPS_INIT {.size = sizeof(hvcore_mmio_ops)}
+#endif
+
+/**
+ * Have accesses to [gpa, gpa + len) answered by callbacks.
+ *
+ * They run on the thread that called hvcore_vcpu_run, outside locks; they may call everything but
+ * hvcore_vcpu_run and hvcore_vcpu_detach. An access must lie wholly inside the range. `*id` (NULL
+ * allowed) names it for hvcore_vm_mmio_remove().
+ *
+ * Thread: any. Errors: E_INVAL, E_RANGE, E_EXISTS (overlaps), E_NOMEM. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_mmio_add(hvcore_vm *vm, uint64_t gpa, uint64_t len,
+                                  const hvcore_mmio_ops *ops, void *user, uint32_t *id,
+                                  hvcore_error *err);
+
+/**
+ * Remove an MMIO range. When it returns, no access finds it any more. A callback that a vCPU has
+ * chosen before may still run: what `user` points to may go once each vCPU has returned from its
+ * callback or from hvcore_vcpu_run.
+ *
+ * Thread: any. Errors: E_NOTFOUND. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_mmio_remove(hvcore_vm *vm, uint32_t id);
+
+/** Bytes that a guest writes to its firmware console (riscv64: SBI DBCN). */
+typedef void (*hvcore_console_fn)(void *user, hvcore_vcpu *vcpu, const char *bytes, size_t len);
+
+/**
+ * Offer the guest a firmware console. Without one the guest is told that there is none.
+ *
+ * `fn` runs like an MMIO callback.
+ *
+ * Thread: setup. Errors: E_INVAL, E_STATE (a vCPU has run). Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_console_set(hvcore_vm *vm, hvcore_console_fn fn, void *user);
+
+/**
+ * Hold all vCPUs: when it returns, none executes guest code, and hvcore_vcpu_run waits. Cancel and
+ * deadline still end such a run. Pauses nest.
+ *
+ * Thread: any (also a callback). Errors: E_INVAL, E_LIMIT (2^32 - 1 nested). Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_pause(hvcore_vm *vm);
+
+/**
+ * Undo one hvcore_vm_pause().
+ *
+ * Thread: any. Errors: E_INVAL, E_STATE (not paused). Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_resume(hvcore_vm *vm);
+
+HVCORE_END
+#endif

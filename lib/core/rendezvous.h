@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rendezvous of vCPUs: one atomic word each.
+ *
+ *   OUT      in the caller's code, in a callback, or parked: reads nothing of the VM
+ *   GUEST    executes the guest or the library's part of the loop: reads the VM without locks
+ *   LEAVING  GUEST, and somebody has kicked it
+ *
+ * and request bits. Whoever wants to change the VM sets HOLD everywhere, kicks those in GUEST and
+ * waits until all are OUT; nobody enters while HOLD or PAUSE is set. The waiter itself is OUT (it
+ * is in the caller's code or a callback), so two of them cannot wait for each other; the VM's lock
+ * orders them.
+ */
+#ifndef HVC_RENDEZVOUS_H
+#define HVC_RENDEZVOUS_H
+
+#include "lib/core/core.h"
+
+enum hvc_word {
+    HVC_OUT = 0,
+    HVC_GUEST = 1,
+    HVC_LEAVING = 2,
+    HVC_STATE = 3,        /* mask */
+    HVC_REQ_CANCEL = 4,   /* look at the cancel word */
+    HVC_REQ_HOLD = 8,     /* do not enter: somebody changes the VM */
+    HVC_REQ_PAUSE = 16,   /* do not enter: the VM is paused */
+    HVC_REQ_FLUSH = 32,   /* translations are stale */
+    HVC_REQ_POLICY = 64,  /* hedeleg has to be written anew */
+    HVC_REQ_SETTLE = 128, /* the VM has stopped: look */
+    HVC_REQUESTS = ~HVC_STATE
+};
+
+/* OUT -> GUEST if there is no request at all; false otherwise. Owner. */
+static inline bool hvc_word_enter(_Atomic uint32_t *word)
+{
+    uint32_t seen = HVC_OUT;
+    return atomic_compare_exchange_strong_explicit(word, &seen, HVC_GUEST, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
+/* -> OUT; wakes those who wait for it. Owner. */
+static inline void hvc_word_leave(_Atomic uint32_t *word)
+{
+    uint32_t old = atomic_fetch_and_explicit(word, (uint32_t)HVC_REQUESTS, memory_order_acq_rel);
+    if ((old & HVC_STATE) == HVC_LEAVING) {
+        hvc_host_unpark(word);
+    }
+}
+
+/* Any request pending? Owner. */
+static inline uint32_t hvc_word_requests(_Atomic uint32_t *word)
+{
+    return atomic_load_explicit(word, memory_order_acquire) & (uint32_t)HVC_REQUESTS;
+}
+
+/* Take back request bits that are being served. Owner. */
+static inline void hvc_word_served(_Atomic uint32_t *word, uint32_t bits)
+{
+    atomic_fetch_and_explicit(word, ~bits, memory_order_acq_rel);
+}
+
+/* Ask: set the bits and kick the vCPU out of the guest. Any thread, signal-safe. */
+void hvc_request(hvcore_vcpu *vcpu, uint32_t bits);
+
+/*
+ * Hold all vCPUs of a VM (or one), and let them go again with more requests set. The VM's lock is
+ * held from before hold until after release.
+ */
+void hvc_hold(hvcore_vm *vm);
+void hvc_release(hvcore_vm *vm, uint32_t requests);
+void hvc_hold_one(hvcore_vcpu *vcpu, uint32_t bit);
+void hvc_release_one(hvcore_vcpu *vcpu, uint32_t clear, uint32_t requests);
+
+#endif

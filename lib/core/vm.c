@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* VMs: life, pause, console. Memory is map.c's, MMIO ranges are mmio.c's. */
+#include "lib/core/core.h"
+#include "lib/core/rendezvous.h"
+#include "lib/core/vcpu.h"
+#include "lib/host/mem.h"
+
+/* Is `wanted` "name" or "name/machine"? */
+static bool names_it(const char *wanted, const hvcore_backend_info *info)
+{
+    const char *part[] = {info->name, "/", info->machine};
+    for (unsigned i = 0; i < 3; i++) {
+        const char *p = part[i];
+        while (*p && *wanted == *p) {
+            wanted++;
+            p++;
+        }
+        if (*p) {
+            return false;
+        }
+        if (!*wanted) {
+            return i != 1;
+        }
+    }
+    return false;
+}
+
+/* The first backend of this name (NULL: any) and architecture; *named says if the name exists at
+ * all. */
+static const hvcore_backend_ops *find(hvcore_ctx *ctx, const hvcore_vm_opts *o,
+                                      hvcore_backend_info *info, bool *named)
+{
+    const hvcore_backend_ops *found = NULL;
+    *named = false;
+    hvc_host_lock(&ctx->lock);
+    for (uint32_t i = 0; i < ctx->backends && !found; i++) {
+        *info = (hvcore_backend_info)HVCORE_BACKEND_INFO_INIT;
+        ctx->backend[i]->info(info);
+        if (!o->backend || names_it(o->backend, info)) {
+            *named = true;
+            found = info->arch == o->arch ? ctx->backend[i] : NULL;
+        }
+    }
+    hvc_host_unlock(&ctx->lock);
+    return found;
+}
+
+static int check_opts(hvcore_ctx *ctx, hvcore_vm_opts *o, const hvcore_backend_ops **ops,
+                      hvcore_backend_info *info, hvcore_error *err)
+{
+    bool named;
+    if (o->flags) {
+        return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_CORE, "Unknown VM flags 0x%x.",
+                        o->flags);
+    }
+    *ops = find(ctx, o, info, &named);
+    if (!*ops && o->backend && !named) {
+        return hvc_fail(err, HVCORE_E_NOTFOUND, HVCORE_DOMAIN_CORE,
+                        "There is no backend \"%s\"; hvcore_ctx_backend_info() lists them.",
+                        o->backend);
+    }
+    if (!*ops) {
+        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_CORE,
+                        "No backend of this build runs guests of architecture %u.", o->arch);
+    }
+    if (!o->max_vcpus) {
+        o->max_vcpus = 1;
+    }
+    if (!info->max_vcpus) { /* it could not even look at its machine */
+        return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_CORE,
+                        "No memory for a machine of backend %s.", info->name);
+    }
+    if (o->max_vcpus > info->max_vcpus || o->max_vcpus > HVC_MAX_VCPUS) {
+        return hvc_fail(err, HVCORE_E_RANGE, HVCORE_DOMAIN_CORE,
+                        "%u vCPUs are asked for; backend %s takes up to %u.", o->max_vcpus,
+                        info->name,
+                        info->max_vcpus < HVC_MAX_VCPUS ? info->max_vcpus : HVC_MAX_VCPUS);
+    }
+    return 0;
+}
+
+/* A riscv64 guest without any policy could not even take its own traps. */
+static int default_policy(hvcore_vm *vm, hvcore_error *err)
+{
+    hvcore_policy_opts o = HVCORE_POLICY_OPTS_INIT;
+    hvcore_policy *policy;
+    o.arch = vm->arch;
+    o.base = "linux-guest";
+    o.on_unenforceable = HVCORE_UNENFORCEABLE_REDIRECT;
+    int rc = hvcore_policy_create(&o, &policy, err);
+    if (!rc) {
+        rc = hvcore_trap_policy_set(vm, policy, NULL, err);
+        hvcore_policy_unref(policy);
+    }
+    return rc;
+}
+
+static void destroy(hvcore_vm *vm)
+{
+    for (uint32_t i = 0; i < vm->regions.count; i++) {
+        const hvc_region *r = &vm->regions.item[i];
+        vm->ops->mem_unmap(vm->bk, r->gpa, r->len);
+        hvcore_mem_unref(r->mem);
+    }
+    if (vm->bk) {
+        vm->ops->vm_destroy(vm->bk);
+    }
+    hvc_program_put(vm->program);
+    hvc_host_free(vm->regions.item);
+    hvc_host_free(vm->mmios.item);
+    hvc_host_free(vm->vcpu);
+    hvcore_ctx_unref(vm->ctx);
+    hvc_host_free(vm);
+}
+
+static int build(hvcore_vm *vm, hvcore_error *err)
+{
+    vm->vcpu = hvc_host_alloc(vm->max_vcpus * sizeof(hvcore_vcpu *));
+    if (!vm->vcpu) {
+        return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_CORE, "No memory for a VM.");
+    }
+    hvcore_error own = HVCORE_ERROR_INIT;
+    int rc = vm->ops->vm_create(vm->max_vcpus, &vm->bk, &own);
+    if (rc) {
+        vm->bk = NULL;
+        return hvc_backend_failed(err, rc, &own, "a VM");
+    }
+    return default_policy(vm, err);
+}
+
+int hvcore_vm_create(hvcore_ctx *ctx, const hvcore_vm_opts *opts, hvcore_vm **out,
+                     hvcore_error *err)
+{
+    hvcore_vm_opts o;
+    hvcore_backend_info info;
+    const hvcore_backend_ops *ops = NULL;
+    if (!ctx || !out) {
+        return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_CORE,
+                        "A VM needs a context and a place to be put.");
+    }
+    int rc = hvc_struct_in(&o, sizeof(o), opts, "VM options", err);
+    if (!rc) {
+        rc = check_opts(ctx, &o, &ops, &info, err);
+    }
+    if (rc) {
+        return rc;
+    }
+    hvcore_vm *vm = hvc_host_alloc(sizeof(*vm));
+    if (!vm) {
+        return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_CORE, "No memory for a VM.");
+    }
+    hvc_ref_init(&vm->refs);
+    vm->ctx = hvcore_ctx_ref(ctx);
+    vm->ops = ops;
+    vm->info = info;
+    vm->arch = o.arch;
+    vm->max_vcpus = o.max_vcpus;
+    rc = build(vm, err);
+    if (rc) {
+        destroy(vm);
+        return rc;
+    }
+    *out = vm;
+    return 0;
+}
+
+hvcore_vm *hvcore_vm_ref(hvcore_vm *vm)
+{
+    hvc_ref_get(&vm->refs);
+    return vm;
+}
+
+void hvcore_vm_unref(hvcore_vm *vm)
+{
+    if (vm && hvc_ref_put(&vm->refs)) {
+        destroy(vm);
+    }
+}
+
+int hvcore_vm_backend_info(hvcore_vm *vm, hvcore_backend_info *info)
+{
+    return vm && info ? hvc_struct_out(info, &vm->info, sizeof(vm->info)) : -HVCORE_E_INVAL;
+}
+
+int hvcore_vm_console_set(hvcore_vm *vm, hvcore_console_fn fn, void *user)
+{
+    if (!vm || !fn) {
+        return -HVCORE_E_INVAL;
+    }
+    if (atomic_load(&vm->has_run)) {
+        return -HVCORE_E_STATE;
+    }
+    vm->console = fn;
+    vm->console_user = user;
+    return 0;
+}
+
+static void pause_all(hvcore_vm *vm)
+{
+    for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+        if (vm->vcpu[i]) {
+            hvc_request(vm->vcpu[i], HVC_REQ_PAUSE);
+        }
+    }
+    for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+        if (vm->vcpu[i]) {
+            hvc_hold_one(vm->vcpu[i], HVC_REQ_PAUSE);
+        }
+    }
+}
+
+int hvcore_vm_pause(hvcore_vm *vm)
+{
+    int rc = 0;
+    if (!vm) {
+        return -HVCORE_E_INVAL;
+    }
+    hvc_host_lock(&vm->lock);
+    if (vm->paused == UINT32_MAX) {
+        rc = -HVCORE_E_LIMIT;
+    } else if (!vm->paused++) {
+        pause_all(vm);
+    }
+    hvc_host_unlock(&vm->lock);
+    return rc;
+}
+
+int hvcore_vm_resume(hvcore_vm *vm)
+{
+    int rc = 0;
+    if (!vm) {
+        return -HVCORE_E_INVAL;
+    }
+    hvc_host_lock(&vm->lock);
+    if (!vm->paused) {
+        rc = -HVCORE_E_STATE;
+    } else if (!--vm->paused) {
+        for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+            if (vm->vcpu[i]) {
+                hvc_release_one(vm->vcpu[i], HVC_REQ_PAUSE, 0);
+            }
+        }
+    }
+    hvc_host_unlock(&vm->lock);
+    return rc;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hvcore run: builds the machine, runs it, takes it down. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "elf.h"
+#include "run.h"
+
+#define EF_COMPRESSED 1u /* e_flags: EF_RISCV_RVC */
+
+/* --- the console: stdout, byte by byte as it comes -------------------------------------------- */
+
+static void decide(struct machine *m, int code);
+
+static void on_console(void *user, hvcore_vcpu *vcpu, const char *bytes, size_t len)
+{
+    struct machine *m = user;
+
+    (void)vcpu;
+    while (len > 0 && atomic_load(&m->verdict) == UNDECIDED && cancel_signal() == 0) {
+        ssize_t n = write(STDOUT_FILENO, bytes, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            decide(m, cli_system("the guest's console (stdout) cannot be written"));
+            return;
+        }
+        bytes += n;
+        len -= (size_t)n;
+    }
+}
+
+/* --- building: each step says itself what went wrong ------------------------------------------ */
+
+static int make_vm(struct machine *m)
+{
+    hvcore_error err = HVCORE_ERROR_INIT;
+    hvcore_vm_opts opts = HVCORE_VM_OPTS_INIT;
+    hvcore_backend_info info = HVCORE_BACKEND_INFO_INIT;
+    int rc = hvcore_ctx_create(NULL, &m->ctx, &err);
+
+    opts.arch = m->options->arch;
+    opts.max_vcpus = m->options->vcpus;
+    if (rc == 0)
+        rc = hvcore_vm_create(m->ctx, &opts, &m->vm, &err);
+    if (rc == 0)
+        rc = hvcore_vm_backend_info(m->vm, &info);
+    if (rc == 0)
+        rc = hvcore_vm_console_set(m->vm, on_console, m);
+    m->caps = info.caps;
+    return rc ? cli_library("no virtual machine", rc, &err) : CLI_OK;
+}
+
+static int make_memory(struct machine *m)
+{
+    hvcore_error err = HVCORE_ERROR_INIT;
+    hvcore_map_opts opts = HVCORE_MAP_OPTS_INIT;
+    int rc = hvcore_mem_alloc(m->ctx, m->options->mem, 0, &m->mem, &err);
+
+    opts.gpa = CLI_RAM_BASE;
+    if (rc == 0)
+        rc = hvcore_vm_map(m->vm, m->mem, &opts, &err);
+    return rc ? cli_library("no guest memory (--mem)", rc, &err) : CLI_OK;
+}
+
+static int load_guest(struct machine *m)
+{
+    struct elf_image image;
+    int code = CLI_OK;
+
+    if (elf_open(&image, m->options->elf, CLI_RAM_BASE, m->options->mem) != 0 ||
+        elf_load(&image, hvcore_mem_ptr(m->mem)) != 0) {
+        cli_say("%s", image.why);
+        code = CLI_FILE;
+    }
+    m->entry = image.entry;
+    m->compressed = image.flags & EF_COMPRESSED;
+    elf_close(&image);
+    return code;
+}
+
+static int load_policy(struct machine *m)
+{
+    const char *path = m->options->policy;
+    hvcore_report *report = NULL;
+    int code = CLI_OK;
+
+    if (path)
+        code = watch_open(path, m->options->watch, &m->policy);
+    if (code == CLI_OK)
+        code = path ? policy_apply(m->vm, path, watch_text(m->policy), &report)
+                    : policy_apply_builtin(m->vm, &report);
+    if (report && m->options->report)
+        policy_report_print(stderr, report);
+    hvcore_report_free(report);
+    return code;
+}
+
+static int make_hart(struct machine *m, uint32_t index)
+{
+    const hvcore_reg regs[] = {HVCORE_REG_RISCV64_PC, HVCORE_REG_RISCV64_A0, HVCORE_REG_RISCV64_A1};
+    const uint64_t values[] = {m->entry, index, m->options->arg};
+    hvcore_error err = HVCORE_ERROR_INIT;
+    struct hart *h = &m->hart[index];
+    int rc = hvcore_vcpu_create(m->vm, index, NULL, &h->vcpu, &err);
+
+    if (rc != 0)
+        return cli_library("a hart cannot be made", rc, &err);
+    m->count++;
+    h->machine = m;
+    h->index = index;
+    rc = hvcore_regs_set(h->vcpu, regs, values, sizeof regs / sizeof *regs, NULL);
+    return rc ? cli_library("the registers of a hart cannot be set", rc, NULL) : CLI_OK;
+}
+
+static int make_harts(struct machine *m)
+{
+    int code = CLI_OK;
+
+    m->hart = calloc(m->options->vcpus, sizeof *m->hart);
+    if (!m->hart)
+        return cli_system("no memory for the harts");
+    for (uint32_t i = 0; i < m->options->vcpus && code == CLI_OK; i++)
+        code = make_hart(m, i);
+    return code;
+}
+
+static int (*const steps[])(struct machine *) = {make_vm, make_memory, load_guest, load_policy,
+                                                 make_harts};
+
+static int build(struct machine *m)
+{
+    int code = CLI_OK;
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps && code == CLI_OK; i++)
+        code = steps[i](m);
+    return code;
+}
+
+static void take_down(struct machine *m)
+{
+    for (uint32_t i = 0; i < m->count; i++)
+        hvcore_vcpu_unref(m->hart[i].vcpu);
+    free(m->hart);
+    watch_close(m->policy);
+    hvcore_mem_unref(m->mem);
+    hvcore_vm_unref(m->vm);
+    hvcore_ctx_unref(m->ctx);
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+/* The first verdict counts; it ends all other harts. */
+static void decide(struct machine *m, int code)
+{
+    int undecided = UNDECIDED;
+
+    if (code != UNDECIDED && atomic_compare_exchange_strong(&m->verdict, &undecided, code))
+        cancel_all(m);
+}
+
+static void *hart_main(void *arg)
+{
+    struct hart *h = arg;
+
+    decide(h->machine, hart_run(h));
+    return NULL;
+}
+
+static void start_others(struct machine *m)
+{
+    for (uint32_t i = 1; i < m->count; i++) {
+        errno = pthread_create(&m->hart[i].thread, NULL, hart_main, &m->hart[i]);
+        m->hart[i].started = errno == 0;
+        if (errno != 0) {
+            decide(m, cli_system("a hart gets no thread"));
+            return;
+        }
+    }
+}
+
+static void join_others(struct machine *m)
+{
+    for (uint32_t i = 1; i < m->count; i++)
+        if (m->hart[i].started)
+            pthread_join(m->hart[i].thread, NULL);
+}
+
+static int run_harts(struct machine *m)
+{
+    if (m->options->deadline_ns)
+        m->deadline_ns = hvcore_clock_ns() + m->options->deadline_ns;
+    start_others(m);
+    hart_main(&m->hart[0]);
+    join_others(m);
+    return atomic_load(&m->verdict);
+}
+
+static int run_machine(struct machine *m)
+{
+    struct side side;
+    int code = side_start(&side, m);
+
+    if (code != CLI_OK)
+        return code;
+    code = cancel_open(m);
+    if (code == CLI_OK)
+        code = run_harts(m);
+    cancel_close();
+    side_stop(&side);
+    if (m->options->stats)
+        stats_print(stderr, m);
+    return code;
+}
+
+static int run(const struct run_options *o)
+{
+    struct machine m = {.options = o, .verdict = UNDECIDED};
+    int code = build(&m);
+
+    if (code == CLI_OK)
+        code = run_machine(&m);
+    if (code == CLI_STUCK && m.compressed)
+        cli_say(
+            "%s contains compressed instructions (e_flags bit 0): if they are what it trips over, "
+            "build it with -march=rv64im_zicsr_zifencei.",
+            o->elf);
+    take_down(&m);
+    return code;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    struct run_options o;
+    int code = options_run(argc, argv, &o);
+
+    if (code != CLI_OK)
+        return code;
+    if (o.help)
+        return fputs(help_run, stdout) < 0 ? CLI_HOST : CLI_OK;
+    return run(&o);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters of all harts: traps by cause and by who handled them. */
+#include <inttypes.h>
+
+#include "run.h"
+#include "table.h"
+
+enum { CLASSES = 64 };
+
+/* The sums over all harts. */
+static hvcore_trap_counts sum_counts(const struct machine *m, uint32_t cls)
+{
+    hvcore_trap_counts sum = HVCORE_TRAP_COUNTS_INIT, one = HVCORE_TRAP_COUNTS_INIT;
+
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (hvcore_vcpu_trap_counts(m->hart[i].vcpu, cls, &one) != 0)
+            continue;
+        sum.delegated += one.delegated;
+        sum.redirected += one.redirected;
+        sum.emulated += one.emulated;
+        sum.exited += one.exited;
+        sum.stopped += one.stopped;
+        sum.late += one.late;
+    }
+    return sum;
+}
+
+static bool any(const hvcore_trap_counts *c)
+{
+    return (c->delegated | c->redirected | c->emulated | c->exited | c->stopped | c->late) != 0;
+}
+
+static void add_row(struct table *t, uint32_t cls, const hvcore_trap_counts *c, bool delegated)
+{
+    table_add(t, "%u", cls);
+    table_add(t, "%s", cli_cause_name(cls));
+    if (delegated)
+        table_add(t, "%" PRIu64, c->delegated);
+    else
+        table_add(t, "-");
+    table_add(t, "%" PRIu64, c->redirected);
+    table_add(t, "%" PRIu64, c->emulated);
+    table_add(t, "%" PRIu64, c->exited);
+    table_add(t, "%" PRIu64, c->stopped);
+    table_add(t, "%" PRIu64, c->late);
+}
+
+static void print_traps(FILE *out, const struct machine *m)
+{
+    static const struct table_column columns[] = {
+        {"#", true},        {"cause", false}, {"delegated", true}, {"redirected", true},
+        {"emulated", true}, {"exited", true}, {"stopped", true},   {"late", true},
+    };
+    struct table t;
+
+    table_begin(&t, columns, sizeof columns / sizeof *columns);
+    for (uint32_t cls = 0; cls < CLASSES; cls++) {
+        const hvcore_trap_counts c = sum_counts(m, cls);
+        if (any(&c))
+            add_row(&t, cls, &c, m->caps & HVCORE_CAP_DELEGATED_COUNT);
+    }
+    if (table_rows(&t) > 0)
+        table_print(&t, out);
+    else
+        fputs("no traps\n", out);
+    table_end(&t);
+}
+
+static void add_hart(struct table *t, uint32_t index, const hvcore_vcpu_stats *s)
+{
+    const uint64_t values[] = {s->runs,     s->enters,   s->kicks,  s->insns,       s->mmio,
+                               s->firmware, s->injected, s->storms, s->double_traps};
+
+    table_add(t, "%u", index);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        table_add(t, "%" PRIu64, values[i]);
+}
+
+static void print_harts(FILE *out, const struct machine *m)
+{
+    static const struct table_column columns[] = {
+        {"hart", true},         {"runs", true},         {"enters", true},   {"kicks", true},
+        {"instructions", true}, {"mmio", true},         {"firmware", true}, {"injected", true},
+        {"storms", true},       {"double traps", true},
+    };
+    hvcore_vcpu_stats s = HVCORE_VCPU_STATS_INIT;
+    struct table t;
+
+    table_begin(&t, columns, sizeof columns / sizeof *columns);
+    for (uint32_t i = 0; i < m->count; i++)
+        if (hvcore_vcpu_stats_get(m->hart[i].vcpu, &s) == 0)
+            add_hart(&t, i, &s);
+    table_print(&t, out);
+    table_end(&t);
+}
+
+/* In one piece, so that lines of other threads do not fall between its own. */
+void stats_print(FILE *out, const struct machine *m)
+{
+    flockfile(out);
+    print_traps(out, m);
+    print_harts(out, m);
+    fflush(out);
+    funlockfile(out);
+}

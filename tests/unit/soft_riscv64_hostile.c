@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hostile guests on the software machine: random instructions in VS and VU over random tables, with
+ * random registers. Nothing but banks may be touched (guard pages and sanitizers watch), enter
+ * comes back, and what it says is well-formed. HVC_HOSTILE_WORDS sets how many instructions are
+ * attempted.
+ */
+#include "tests/unit/soft.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#define CODE_PAGES 16 /* random code at the beginning of the guest's memory */
+#define VA_PAGES 64   /* random virtual pages from zero on */
+
+/* One PE's life; several share the memory. */
+typedef struct attacker {
+    pthread_t thread;
+    soft_vm *vm;
+    hvc_pe *pe;
+    hvcore_riscv64_frame frame;
+    hvc_raw_trap raw;
+    uint64_t seed, words, traps, bad;
+} attacker;
+
+/* --- random material -------------------------------------------------------------------------- */
+
+static uint64_t pick(uint64_t *seed, const uint64_t *list, size_t n)
+{
+    return list[soft_random(seed) % n];
+}
+
+#define PICK(seed, list) pick(seed, list, sizeof(list) / sizeof((list)[0]))
+
+/* Any bits, most of them in an opcode that exists. */
+static uint32_t random_word(uint64_t *seed)
+{
+    static const uint64_t opcodes[] = {0x03, 0x03, 0x0f, 0x13, 0x17, 0x1b, 0x23, 0x23,
+                                       0x33, 0x37, 0x3b, 0x63, 0x67, 0x6f, 0x73, 0x73};
+    static const uint64_t plain[] = {0x00000073, 0x00100073, 0x10200073, 0x10200073,
+                                     0x10500073, 0x12000073, 0x12b50073, 0x0000100f};
+    static const uint64_t csrs[] = {0x100, 0x100, 0x104, 0x105, 0x140, 0x141, 0x142, 0x144,
+                                    0x180, 0x106, 0xc00, 0xc01, 0xc02, 0x600, 0x200, 0x300};
+    uint64_t r = soft_random(seed);
+    uint32_t word = (uint32_t)(r >> 32);
+    switch (r % 8) {
+    case 0:
+        return word;
+    case 1:
+        return (uint32_t)PICK(seed, plain);
+    case 2:
+        return (word & 0xfffff) << 7 >> 7 << 7 | 0x73 | (uint32_t)PICK(seed, csrs) << 20;
+    case 3: /* OP, with a funct7 that exists */
+        return (word & 0x01ffff80) | (word >> 31 ? 0x33 : 0x3b) | (word >> 29 & 1) << 25;
+    default:
+        return (word & ~0x7fu) | (uint32_t)PICK(seed, opcodes);
+    }
+}
+
+/*
+ * An address near something: a mapped page, its edge, a boundary of the address space, or anything.
+ */
+static uint64_t random_address(uint64_t *seed)
+{
+    static const uint64_t odd[] = {0,
+                                   UINT64_MAX,
+                                   UINT64_C(1) << 38,
+                                   ~UINT64_C(0) << 38,
+                                   UINT64_C(1) << 41,
+                                   UINT64_C(1) << 56,
+                                   UINT64_C(1) << 63,
+                                   GUEST,
+                                   GUEST + GUEST_SIZE,
+                                   GUEST - PAGE};
+    uint64_t r = soft_random(seed);
+    switch (r % 8) {
+    case 0:
+        return soft_random(seed);
+    case 1:
+        return PICK(seed, odd) + (r >> 8 & 31) - 16;
+    case 2:
+        return GUEST + (r >> 8) % GUEST_SIZE;
+    default:
+        return (r >> 8) % (VA_PAGES * PAGE);
+    }
+}
+
+/* An entry that points to the guest's memory most of the time, with rights that work half of it. */
+static uint64_t random_pte(uint64_t *seed, uint64_t base, uint64_t always)
+{
+    uint64_t r = soft_random(seed), page = base / PAGE + (r >> 8) % GUEST_PAGES;
+    switch (r % 8) {
+    case 0:
+        return soft_random(seed);
+    case 1:
+        return page << HVC_PTE_PPN_SHIFT | (r >> 48 & 0xff);
+    case 2:
+        return 0;
+    default:
+        return page << HVC_PTE_PPN_SHIFT | PTE_S | always | (r >> 40 & HVC_PTE_U);
+    }
+}
+
+/* --- the guest -------------------------------------------------------------------------------- */
+
+static void fill_code(soft_vm *vm, uint64_t *seed)
+{
+    uint32_t *code = (uint32_t *)(void *)vm->ram;
+    for (size_t i = 0; i < CODE_PAGES * PAGE / 4; i++)
+        code[i] = random_word(seed);
+}
+
+/*
+ * The VS-stage maps some of the code where random addresses are; its tables are guest memory as
+ * well.
+ */
+static uint64_t make_vs_tables(soft_vm *vm, uint64_t *seed)
+{
+    uint64_t root = soft_vs_page(vm);
+    for (uint64_t n = 0; n < VA_PAGES; n++) {
+        uint64_t *e = soft_vs_entry(vm, root, n * PAGE, 0);
+        *e = random_pte(seed, GUEST, 0);
+        if (n % 4 == 0)
+            *e = (GUEST / PAGE + n / 4) << HVC_PTE_PPN_SHIFT | PTE_S | (n & 4 ? HVC_PTE_U : 0);
+    }
+    *soft_vs_entry(vm, root, UINT64_C(1) << 30, 2) = random_pte(seed, GUEST, 0);
+    *soft_vs_entry(vm, root, UINT64_C(2) << 30, 1) = random_pte(seed, GUEST, 0);
+    return root;
+}
+
+/* The G-stage is the hypervisor's: some pages are missing, read-only, or lead where nothing is. */
+static void make_g_tables(soft_vm *vm, uint64_t *seed)
+{
+    soft_map_ram(vm);
+    for (uint64_t n = CODE_PAGES; n < GUEST_PAGES - 16; n += 1 + soft_random(seed) % 8) {
+        uint64_t *e = soft_g_entry(vm, GUEST + n * PAGE);
+        static const uint64_t flags[] = {0, PTE_S, PTE_USER & ~HVC_PTE_W, PTE_USER & ~HVC_PTE_D};
+        *e = (*e & ~UINT64_C(0xff)) | PICK(seed, flags);
+        if (soft_random(seed) % 4 == 0)
+            *e = (soft_random(seed) & 0xffffffffff) << HVC_PTE_PPN_SHIFT << 4 | PTE_USER;
+    }
+}
+
+static soft_vm *make_guest(uint64_t *seed)
+{
+    soft_vm *vm = soft_vm_new();
+    make_g_tables(vm, seed);
+    fill_code(vm, seed);
+    hvc_port_set(vm->pe, vsatp, soft_satp(make_vs_tables(vm, seed), 1));
+    return vm;
+}
+
+/* --- one PE's life ---------------------------------------------------------------------------- */
+
+static void new_life(attacker *a, uint64_t hgatp, uint64_t vsatp)
+{
+    uint64_t r = soft_random(&a->seed);
+    for (int i = 1; i < 32; i++)
+        a->frame.x[i] = random_address(&a->seed) & (i % 3 ? ~UINT64_C(7) : UINT64_MAX);
+    a->frame.pc = (r >> 8) % 8 ? (r >> 16) % (VA_PAGES * PAGE) : random_address(&a->seed);
+    a->frame.sstatus = r & HVC_SSTATUS_SPP;
+    a->frame.hstatus = HVC_HSTATUS_SPV | (r & 1 ? soft_random(&a->seed) & (UINT64_C(7) << 20) : 0);
+    if (r % 64 < 4) {
+        hvc_port_set(a->pe, vsatp, r % 64 == 0 ? soft_random(&a->seed) : vsatp);
+        hvc_port_set(a->pe, vsstatus, soft_random(&a->seed));
+        hvc_port_set(a->pe, hedeleg, r & 32 ? UINT64_MAX : soft_random(&a->seed));
+        hvc_port_set(a->pe, vstvec, random_address(&a->seed));
+        hvc_port_set(a->pe, hideleg, r);
+        hvc_port_set(a->pe, hvip, r >> 20);
+        hvc_port_set(a->pe, hcounteren, r >> 30);
+        hvc_port_set(a->pe, hgatp, hgatp);
+    }
+}
+
+/* What enter says must be what a hart can say. */
+static bool well_formed(const attacker *a, enum hvc_port_stop stop)
+{
+    const hvcore_riscv64_frame *f = &a->frame;
+    bool frame = f->x[0] == 0 && f->pc % 4 == 0 && f->hstatus & HVC_HSTATUS_SPV &&
+                 !(f->hstatus >> 8 & 1) == !(f->sstatus >> 8 & 1);
+    if (stop == HVC_STOP_INSN_LIMIT)
+        return frame;
+    return frame && stop == HVC_STOP_TRAP && a->raw.scause < 24 &&
+           !(hvc_port_get(a->pe, hedeleg) >> a->raw.scause & 1) && a->raw.htinst <= UINT32_MAX &&
+           (a->raw.scause >= 20 || !a->raw.htval);
+}
+
+static void *live(void *arg)
+{
+    attacker *a = arg;
+    uint64_t hgatp = hvc_port_get(a->pe, hgatp), vsatp = hvc_port_get(a->pe, vsatp),
+             left = a->words;
+    while (left) {
+        uint64_t n = 1 + soft_random(&a->seed) % 300;
+        n = n < left ? n : left;
+        new_life(a, hgatp, vsatp);
+        hvc_port_budget(a->pe, n);
+        do {
+            enum hvc_port_stop stop = hvc_port_enter(a->pe, &a->frame, &a->raw);
+            a->bad += !well_formed(a, stop);
+            a->traps += stop == HVC_STOP_TRAP;
+            a->frame.pc += 4;
+        } while (a->pe->budget);
+        left -= n;
+    }
+    return NULL;
+}
+
+static uint64_t words_wanted(void)
+{
+    const char *text = getenv("HVC_HOSTILE_WORDS");
+    return text ? strtoull(text, NULL, 0) : 1000000;
+}
+
+#define GUESTS 20
+
+static void test_alone(void)
+{
+    uint64_t seed = 42, traps = 0;
+    for (int i = 0; i < GUESTS; i++) {
+        soft_vm *vm = make_guest(&seed);
+        attacker a = {.vm = vm, .pe = vm->pe, .seed = seed, .words = words_wanted() / GUESTS};
+        uint8_t *before = malloc(TABLES_SIZE);
+        memcpy(before, vm->tables, TABLES_SIZE);
+        live(&a);
+        CU_ASSERT_EQUAL(a.bad, 0);
+        CU_ASSERT(!memcmp(before, vm->tables, TABLES_SIZE)); /* no guest is mapped there */
+        CU_ASSERT(hvc_port_insns(vm->pe) > 0);
+        traps += a.traps;
+        free(before);
+        soft_vm_free(vm);
+    }
+    CU_ASSERT(traps > 0 && traps < words_wanted());
+}
+
+/* Two PEs on the same memory and tables. */
+static void test_together(void)
+{
+    uint64_t seed = 7;
+    soft_vm *vm = make_guest(&seed);
+    attacker a[2] = {{.seed = 1}, {.seed = 2}};
+    for (uint32_t i = 0; i < 2; i++) {
+        a[i].words = words_wanted() / 10;
+        a[i].pe = vm->pe;
+        if (i && hvc_port_pe_claim(vm->m, i, &a[i].pe))
+            abort();
+        hvc_port_set(a[i].pe, hgatp, hvc_port_get(vm->pe, hgatp));
+        hvc_port_set(a[i].pe, vsatp, hvc_port_get(vm->pe, vsatp));
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        if (pthread_create(&a[i].thread, NULL, live, &a[i]))
+            abort();
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        pthread_join(a[i].thread, NULL);
+        CU_ASSERT_EQUAL(a[i].bad, 0);
+    }
+    hvc_port_pe_release(a[1].pe);
+    soft_vm_free(vm);
+}
+
+/* The page table points at itself, and at every level it is its own leaf. */
+static void test_self_map(void)
+{
+    soft_vm *vm = soft_vm_new();
+    soft_map_ram(vm);
+    uint64_t root = soft_vs_page(vm), *t = soft_ptr(vm, root);
+    for (int i = 0; i < 512; i++)
+        t[i] = root >> 12 << HVC_PTE_PPN_SHIFT | HVC_PTE_V;
+    hvc_port_set(vm->pe, vsatp, soft_satp(root, 0));
+    hvc_port_set(vm->pe, hedeleg, UINT64_MAX);
+    soft_mode(vm, VS, 0);
+    CU_ASSERT_EQUAL(soft_steps(vm, 1000), HVC_STOP_INSN_LIMIT);
+    CU_ASSERT_EQUAL(hvc_port_delegated(vm->pe, 12), 1000);
+    soft_vm_free(vm);
+}
+
+static const hvc_unit_test tests[] = {
+    {"one PE", test_alone},
+    {"two PEs on one memory", test_together},
+    {"a table that is its own table", test_self_map},
+    {NULL, NULL},
+};
+
+int main(void)
+{
+    return hvc_unit_main("soft riscv64: hostile guests", tests);
+}

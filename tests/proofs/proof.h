@@ -6,8 +6,8 @@
  * Postconditions are written from the architecture, with bit numbers, not with the unit's own
  * words.
  *
- * PROOF_MODEL(name, n) runs the unit on a model of hardware and shows what PROVE() says alone; another
- * proof of the same file is about memory then.
+ * PROOF_MODEL(name, n) runs the unit on a model of hardware and shows what PROVE() says alone;
+ * another proof of the same file is about memory then.
  *
  * Beside what PROVE() says, each PROOF shows: no access outside an object, no invalid pointer, no
  * division by zero, no shift by too much, no signed overflow.

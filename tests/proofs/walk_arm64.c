@@ -1,36 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stage 1 of EL1&0, for all registers, features and addresses, over memory that may hold anything: where
- * each level's descriptor is looked for, how many there are, and what the result's address is made of
- * (DDI0487 D8.2; specs at-walker.md 3.2, 3.3).
+ * The addresses of an arm64 stage 1 walk (DDI0487 D8.2; specs at-walker.md 3.2, 3.3) in three parts: what
+ * all registers, regimes and features come to before the first fetch; from there, over memory that may
+ * hold anything, where each level's descriptor is looked for; and what a leaf's output is made of.
  */
 #include "lib/walk/arm64.c"
 #include "lib/walk/arm64_descend.c"
-#include "lib/walk/arm64_memtype.c"
 #include "lib/walk/arm64_params.c"
-#include "lib/walk/arm64_permission.c"
-#include "lib/walk/arm64_s1.c"
-#include "lib/walk/arm64_s2.c"
 
 #include "tests/proofs/proof.h"
 
-/* What the architecture says of the range in question. */
-static uint64_t va, ttbr, last;
-static unsigned page, ia, level, reads; /* bits of a page offset and of the input address */
-static bool big_endian;
-
-static unsigned lowest_bit(unsigned at)
+/* Bits of a page offset, by granule. */
+static unsigned page_of(const struct hvc_arm64_stage *s)
 {
-    return page + (page - 3) * (3 - at);
+    return s->granule == 0 ? 12 : s->granule == 1 ? 14 : 16;
 }
 
-/* The first level is the last from which all bits of the input address can be resolved. */
-static unsigned first_level(void)
+/* A level resolves as many bits as a table has entries; the last one ends at the page. */
+static unsigned lowest_bit(unsigned page, int level)
 {
-    unsigned levels = (ia - page + page - 4) / (page - 3);
-
-    return 4 - levels; /* -1 for five of them */
+    return page + (page - 3) * (unsigned)(3 - level);
 }
+
+/* The first level is the last from which the whole input address can be resolved. */
+static bool is_first(unsigned page, unsigned ia, int level)
+{
+    return level >= -1 && level <= 3 && ia > lowest_bit(page, level) &&
+           ia <= lowest_bit(page, level) + (page - 3);
+}
+
+/* What the descent may rely on. */
+static bool well_formed(const struct hvc_arm64_stage *s)
+{
+    unsigned page = page_of(s), first = s->ia - s->lsb + 3; /* bits of an offset in the first table */
+
+    return s->granule <= 2 && s->shift == page && s->stride == page - 3 && s->ia > page && s->ia <= 52 &&
+           is_first(page, s->ia, s->start) && s->lsb == lowest_bit(page, s->start) &&
+           s->in == bits(~UINT64_C(0), s->ia - 1, 0) && s->in_entry == (UINT64_C(1) << page) - 8 &&
+           bits(s->base, first - 1, 0) == 0 && s->base >> 56 == 0 && s->high <= 2 &&
+           bits(s->table, page - 1, 0) == 0 && s->table >> 50 == 0;
+}
+
+PROOF(walk_arm64_params, 12)
+{
+    hvcore_arm64_walk_options o;
+    hvcore_arm64_sys sys;
+    struct hvc_arm64_walk w;
+    unsigned txsz, page;
+    uint64_t tcr, ttbr;
+
+    ASSUME((o.features & 0xe) != 0 && o.pa_bits >= 32 && o.pa_bits <= 56); /* else it is refused */
+    ASSUME(w.regime <= 2);
+    w.opt = &o;
+    w.sys = &sys;
+    hvc_arm64_s1_params(&w);
+    tcr = w.regime == 0 ? sys.tcr_el1 : sys.tcr_el2;
+    txsz = w.regime != 1 && w.upper ? bits(tcr, 21, 16) : bits(tcr, 5, 0);
+    ttbr = w.regime == 0 ? (w.upper ? sys.ttbr1_el1 : sys.ttbr0_el1)
+                         : w.regime == 2 && w.upper ? sys.ttbr1_el2 : sys.ttbr0_el2;
+    if (w.s1.ready != HVCORE_ARM64_FAULT_NONE)
+        return;
+    PROVE(well_formed(&w.s1.t));
+    page = page_of(&w.s1.t);
+    PROVE((o.features >> (1 + w.s1.t.granule) & 1) != 0); /* a granule that there is */
+    if (!(o.choices & HVCORE_ARM64_CHOICE_CLAMP_TXSZ))
+        PROVE(w.s1.t.ia == 64 - txsz);
+    PROVE(((w.s1.t.base ^ ttbr) & (UINT64_C(0xffffffffffff) << (w.s1.t.ia - w.s1.t.lsb + 3)) &
+           UINT64_C(0xffffffffffc0)) == 0);
+    PROVE(w.s1.t.beyond == ~((UINT64_C(1) << (o.pa_bits < 48 || w.s1.t.high ? o.pa_bits : 48)) - 1) ||
+          (w.s1.t.base & w.s1.t.beyond) == 0);
+    PROVE((w.s1.t.base & w.s1.t.beyond) == 0);
+    PROVE(w.s1.sign == (w.upper && w.regime != 1 ? UINT64_MAX : 0));
+    PROVE((w.s1.above & w.s1.t.in) == 0 && page != 0);
+}
+
+/* --- the descent -------------------------------------------------------------------------------- */
+
+static const struct hvc_arm64_stage *stage;
+static uint64_t va, last;
+static unsigned reads;
 
 static uint64_t in_order(uint64_t d)
 {
@@ -38,31 +86,32 @@ static uint64_t in_order(uint64_t d)
 
     for (unsigned i = 0; i < 8; i++)
         swapped |= bits(d, 8 * i + 7, 8 * i) << (56 - 8 * i);
-    return big_endian ? swapped : d;
+    return stage->ee ? swapped : d;
 }
 
-static void check_first(uint64_t pa)
+static uint64_t table_of(uint64_t d)
 {
-    unsigned index = ia - lowest_bit(level), aligned = index + 3 > 6 ? index + 3 : 6;
+    uint64_t base = d & stage->table;
 
-    PROVE(bits(pa, index + 2, 3) == bits(va, ia - 1, lowest_bit(level)));
-    PROVE(bits(pa, 47, aligned) == bits(ttbr, 47, aligned));
+    if (stage->high == 1)
+        base |= bits(d, 15, 12) << 48;
+    if (stage->high == 2)
+        base |= bits(d, 9, 8) << 50 | bits(d, 49, 48) << 48;
+    return base;
 }
 
 static int read_any(void *user, uint64_t pa, uint64_t *value)
 {
+    unsigned page = page_of(stage), lsb = lowest_bit(page, stage->start + (int)reads);
+
     (void)user;
-    PROVE(pa % 8 == 0 && pa >> 52 == 0);
-    PROVE(reads < 5);
+    PROVE(stage->start + (int)reads <= 3);
     if (reads == 0) {
-        level = first_level();
-        check_first(pa);
+        PROVE(pa == stage->base + 8 * bits(va, stage->ia - 1, lsb));
     } else {
-        level++;
-        PROVE((int)level <= 3);
-        PROVE(bits(pa, page - 1, 3) == bits(va, lowest_bit(level) + page - 4, lowest_bit(level)));
-        PROVE(bits(pa, 47, page) == bits(last, 47, page));
         PROVE(bits(last, 1, 0) == 3);
+        PROVE(pa == table_of(last) + 8 * bits(va, lsb + page - 4, lsb));
+        PROVE((table_of(last) & stage->beyond) == 0);
     }
     reads++;
     *value = nondet_u64();
@@ -70,56 +119,61 @@ static int read_any(void *user, uint64_t pa, uint64_t *value)
     return nondet_int();
 }
 
-static int cas_any(void *user, uint64_t pa, uint64_t expected, uint64_t desired)
+PROOF(walk_arm64_descend, 9)
 {
-    (void)user;
-    PROVE(pa % 8 == 0 && bits(in_order(expected), 1, 0) != 0);
-    PROVE(in_order(desired) == (in_order(expected) | 1 << 10)); /* the access flag alone */
-    return nondet_int();
-}
-
-static void walk(unsigned tg, unsigned shift)
-{
-    const hvcore_arm64_walk_mem mem = {.read64 = read_any, .cas64 = cas_any};
+    const hvcore_arm64_walk_mem mem = {.read64 = read_any};
+    struct hvc_arm64_walk w;
+    struct hvc_arm64_stage s;
+    struct hvc_arm64_cursor c;
     hvcore_arm64_walk_options o;
     hvcore_arm64_sys sys;
-    hvcore_arm64_walk_request q;
-    hvcore_arm64_walk_result r;
-    bool upper = bit(q.va, 55);
+    hvcore_arm64_walk_result out;
+    bool leaf;
 
-    ASSUME(!bit(o.features, 0) && (o.features & 0xe) == 0xe); /* no EL2; all granules */
-    ASSUME(!(o.features & HVCORE_ARM64_FEAT_D128) && o.pa_bits <= 52);
-    ASSUME(!(o.choices & HVCORE_ARM64_CHOICE_CLAMP_TXSZ));
-    ASSUME(bit(sys.sctlr_el1, 0)); /* M */
-    ASSUME(upper ? bits(sys.tcr_el1, 31, 30) == tg : bits(sys.tcr_el1, 15, 14) == tg);
-    q.regime = HVCORE_ARM64_REGIME_EL10;
-    page = shift;
-    va = q.va;
-    ttbr = upper ? sys.ttbr1_el1 : sys.ttbr0_el1;
-    ia = 64 - (upper ? bits(sys.tcr_el1, 21, 16) : bits(sys.tcr_el1, 5, 0));
-    big_endian = bit(sys.sctlr_el1, 25);
+    ASSUME(well_formed(&s));
+    /* With 52-bit output addresses in bits 9:8 and 49:48 those are part of the table's address. */
+    ASSUME(s.high == 2 || s.table >> 48 == 0);
+    w.mem = &mem;
+    w.out = &out;
+    w.opt = &o;
+    w.sys = &sys;
+    out.reads = 0;
+    stage = &s;
+    va = c.addr;
     reads = 0;
-    hvcore_arm64_walk(&o, &sys, &mem, &q, &r);
-    PROVE(r.kind <= HVCORE_ARM64_WALK_REFUSED && r.reads <= 5 && r.reads <= reads);
-    if (r.kind != HVCORE_ARM64_WALK_DONE || r.fault)
+    leaf = hvc_arm64_descend(&w, &s, &c, false);
+    PROVE(reads >= 1 && reads <= 5 && out.reads <= reads);
+    if (!leaf)
         return;
-    PROVE(r.size >= UINT64_C(1) << page && (r.size & (r.size - 1)) == 0);
-    PROVE(((r.pa ^ va) & (r.size - 1)) == 0);
-    PROVE(r.pa >> o.pa_bits == 0);
-    PROVE(r.ipa == r.pa && r.level == (int)level && r.reads == reads);
-    PROVE((r.pa ^ last) >> lowest_bit(level) << lowest_bit(level) << 16 < r.size << 16 ||
-          bits(r.pa, 47, lowest_bit(level)) == bits(last, 47, lowest_bit(level)) || bit(last, 52));
-    PROVE(r.prot & (bit(q.access, 1) ? HVCORE_PROT_W : HVCORE_PROT_R) || bit(q.access, 3));
+    PROVE(out.reads == reads && c.level == s.start + (int)reads - 1 && c.level <= 3);
+    PROVE(c.desc == last && c.lsb == lowest_bit(page_of(&s), c.level));
+    PROVE(bit(last, 0) && (bit(last, 1) ? c.level == 3 : c.level < 3 || bit(s.blocks, 4)));
+    PROVE(out.read[reads - 1].gpa == c.at && c.index == reads - 1);
 }
 
-static void granule(unsigned lower_tg, unsigned upper_tg, unsigned shift)
-{
-    bool upper;
+/* --- a leaf ------------------------------------------------------------------------------------- */
 
-    walk(upper ? upper_tg : lower_tg, shift);
-}
-
-PROOF_MODEL(walk_arm64_4k, 9)
+PROOF(walk_arm64_leaf, 1)
 {
-    granule(0, 2, 12);
+    struct hvc_arm64_stage s;
+    struct hvc_arm64_cursor c;
+    unsigned lsb = c.lsb, extra;
+    uint64_t a, d = c.desc, wanted;
+
+    ASSUME(s.granule <= 2 && s.high <= 2 && c.level >= -1 && c.level <= 3);
+    ASSUME(lsb == lowest_bit(page_of(&s), c.level) && lsb < 48);
+    a = hvc_arm64_leaf_output(&s, &c);
+    extra = !bit(d, 52)            ? 0
+            : s.granule == 0       ? (c.level >= 1 ? 4 : 0)
+            : s.granule == 1       ? (c.level == 2 ? 5 : c.level == 3 ? 7 : 0)
+            : c.level >= 2         ? 5
+                                   : 0;
+    wanted = bits(d, 47, lsb) << lsb;
+    if (s.high == 1)
+        wanted |= bits(d, 15, 12) << 48;
+    if (s.high == 2)
+        wanted |= bits(d, 9, 8) << 50 | bits(d, 49, 48) << 48;
+    lsb += extra;
+    PROVE(a == (wanted >> lsb << lsb | bits(c.addr, lsb - 1, 0)));
+    PROVE(a >> 52 == 0);
 }

@@ -133,7 +133,7 @@ CLEANFILES += $(guests) $(guest_binaries)
 
 # Images in M-mode that hold the units against emulated hardware: `make check-system`.
 -include $(top_srcdir)/tests/system/local.mk
-EXTRA_DIST += tests/system
+EXTRA_DIST += tests/system/local.mk tests/system/medeleg
 
 # --- targets ------------------------------------------------------------------------------------------
 .PHONY: check-all check-abi check-headers check-docs check-spdx check-sources check-format \

@@ -19,6 +19,9 @@ $(unit_examples): examples/units/%: examples/units/%.c libhvcore-units.a
 	$(AM_V_CCLD)$(CC) -std=c11 $(HVC_WARNINGS) $(HVC_WERROR) $(HVC_SANITIZE) $(CFLAGS) \
 		-I$(top_srcdir)/include -o $@ $< libhvcore-units.a
 
+# make has a rule of its own that copies a program to PROGRAM.out
+%.out: %
+
 check-examples: examples-units
 	@bad=0; for name in $(unit_examples); do \
 		if ./$$name >$$name.log && diff -u $(srcdir)/$$name.out $$name.log; \

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The addresses of an arm64 stage 1 walk (DDI0487 D8.2; specs at-walker.md 3.2, 3.3) in three parts: what
- * all registers, regimes and features come to before the first fetch; from there, over memory that may
- * hold anything, where each level's descriptor is looked for; and what a leaf's output is made of.
+ * The addresses of an arm64 stage 1 walk (DDI0487 D8.2; specs at-walker.md 3.2, 3.3) in three
+ * parts: what all registers, regimes and features come to before the first fetch; from there, over
+ * memory that may hold anything, where each level's descriptor is looked for; and what a leaf's
+ * output is made of.
  */
 #include "lib/walk/arm64.c"
 #include "lib/walk/arm64_descend.c"
@@ -32,10 +33,11 @@ static bool is_first(unsigned page, unsigned ia, int level)
 /* What the descent may rely on. */
 static bool well_formed(const struct hvc_arm64_stage *s)
 {
-    unsigned page = page_of(s), first = s->ia - s->lsb + 3; /* bits of an offset in the first table */
+    unsigned page = page_of(s), first = s->ia - s->lsb + 3; /* bits of an offset in the first
+                                                               table */
 
-    return s->granule <= 2 && s->shift == page && s->stride == page - 3 && s->ia > page && s->ia <= 52 &&
-           is_first(page, s->ia, s->start) && s->lsb == lowest_bit(page, s->start) &&
+    return s->granule <= 2 && s->shift == page && s->stride == page - 3 && s->ia > page &&
+           s->ia <= 52 && is_first(page, s->ia, s->start) && s->lsb == lowest_bit(page, s->start) &&
            s->in == bits(~UINT64_C(0), s->ia - 1, 0) && s->in_entry == (UINT64_C(1) << page) - 8 &&
            bits(s->base, first - 1, 0) == 0 && s->base >> 56 == 0 && s->high <= 2 &&
            bits(s->table, page - 1, 0) == 0 && s->table >> 50 == 0;
@@ -56,8 +58,9 @@ PROOF(walk_arm64_params, 12)
     hvc_arm64_s1_params(&w);
     tcr = w.regime == 0 ? sys.tcr_el1 : sys.tcr_el2;
     txsz = w.regime != 1 && w.upper ? bits(tcr, 21, 16) : bits(tcr, 5, 0);
-    ttbr = w.regime == 0 ? (w.upper ? sys.ttbr1_el1 : sys.ttbr0_el1)
-                         : w.regime == 2 && w.upper ? sys.ttbr1_el2 : sys.ttbr0_el2;
+    ttbr = w.regime == 0              ? (w.upper ? sys.ttbr1_el1 : sys.ttbr0_el1)
+           : w.regime == 2 && w.upper ? sys.ttbr1_el2
+                                      : sys.ttbr0_el2;
     if (w.s1.ready != HVCORE_ARM64_FAULT_NONE)
         return;
     PROVE(well_formed(&w.s1.t));
@@ -67,14 +70,12 @@ PROOF(walk_arm64_params, 12)
         PROVE(w.s1.t.ia == 64 - txsz);
     PROVE(((w.s1.t.base ^ ttbr) & (UINT64_C(0xffffffffffff) << (w.s1.t.ia - w.s1.t.lsb + 3)) &
            UINT64_C(0xffffffffffc0)) == 0);
-    PROVE(w.s1.t.beyond == ~((UINT64_C(1) << (o.pa_bits < 48 || w.s1.t.high ? o.pa_bits : 48)) - 1) ||
-          (w.s1.t.base & w.s1.t.beyond) == 0);
     PROVE((w.s1.t.base & w.s1.t.beyond) == 0);
     PROVE(w.s1.sign == (w.upper && w.regime != 1 ? UINT64_MAX : 0));
     PROVE((w.s1.above & w.s1.t.in) == 0 && page != 0);
 }
 
-/* --- the descent -------------------------------------------------------------------------------- */
+/* --- the descent ------------------------------------------------------------------------------ */
 
 static const struct hvc_arm64_stage *stage;
 static uint64_t va, last;
@@ -151,23 +152,31 @@ PROOF(walk_arm64_descend, 9)
     PROVE(out.read[reads - 1].gpa == c.at && c.index == reads - 1);
 }
 
-/* --- a leaf ------------------------------------------------------------------------------------- */
+/* --- a leaf ----------------------------------------------------------------------------------- */
 
 PROOF(walk_arm64_leaf, 1)
 {
+    struct hvc_arm64_walk w;
     struct hvc_arm64_stage s;
     struct hvc_arm64_cursor c;
+    hvcore_arm64_walk_options o;
+    hvcore_arm64_walk_result out;
     unsigned lsb = c.lsb, extra;
     uint64_t a, d = c.desc, wanted;
+    bool fine;
 
     ASSUME(s.granule <= 2 && s.high <= 2 && c.level >= -1 && c.level <= 3);
     ASSUME(lsb == lowest_bit(page_of(&s), c.level) && lsb < 48);
-    a = hvc_arm64_leaf_output(&s, &c);
-    extra = !bit(d, 52)            ? 0
-            : s.granule == 0       ? (c.level >= 1 ? 4 : 0)
-            : s.granule == 1       ? (c.level == 2 ? 5 : c.level == 3 ? 7 : 0)
-            : c.level >= 2         ? 5
-                                   : 0;
+    w.opt = &o;
+    w.out = &out;
+    fine = hvc_arm64_leaf_ok(&w, &s, &c, &a);
+    extra = !bit(d, 52)      ? 0
+            : s.granule == 0 ? (c.level >= 1 ? 4 : 0)
+            : s.granule == 1 ? (c.level == 2   ? 5
+                                : c.level == 3 ? 7
+                                               : 0)
+            : c.level >= 2   ? 5
+                             : 0;
     wanted = bits(d, 47, lsb) << lsb;
     if (s.high == 1)
         wanted |= bits(d, 15, 12) << 48;
@@ -176,4 +185,5 @@ PROOF(walk_arm64_leaf, 1)
     lsb += extra;
     PROVE(a == (wanted >> lsb << lsb | bits(c.addr, lsb - 1, 0)));
     PROVE(a >> 52 == 0);
+    PROVE(!fine || ((a & s.beyond) == 0 && (bit(d, 10) || s.ha)));
 }

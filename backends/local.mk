@@ -13,17 +13,38 @@ bare_riscv64_sources = \
 
 # Machines.
 soft_sources = \
+	backends/bare/soft/access.c \
+	backends/bare/soft/atomic.c \
 	backends/bare/soft/csr.c \
 	backends/bare/soft/decode.c \
-	backends/bare/soft/exec.c \
-	backends/bare/soft/ldst.c \
+	backends/bare/soft/engine/code.c \
+	backends/bare/soft/engine/code.h \
+	backends/bare/soft/expand.c \
+	backends/bare/soft/float.c \
+	backends/bare/soft/insns.h \
 	backends/bare/soft/machine.c \
 	backends/bare/soft/mmu.c \
 	backends/bare/soft/pe.c \
 	backends/bare/soft/port_riscv64.h \
+	backends/bare/soft/run.c \
 	backends/bare/soft/soft.h \
 	backends/bare/soft/system.c \
 	backends/bare/soft/trap.c
+# Its F and D instructions.
+soft_fp_sources = \
+	backends/bare/soft/fp.h \
+	backends/bare/soft/fp_arith.c \
+	backends/bare/soft/fp_bits.c \
+	backends/bare/soft/fp_convert.c \
+	backends/bare/soft/fp_env.c \
+	backends/bare/soft/fp_host.h \
+	backends/bare/soft/fp_host_aarch64.h \
+	backends/bare/soft/fp_host_none.h \
+	backends/bare/soft/fp_host_x86_64.h \
+	backends/bare/soft/fp_num.c \
+	backends/bare/soft/fp_num.h \
+	backends/bare/soft/fp_soft.c \
+	backends/bare/soft/fp_soft.h
 hs_sources = \
 	backends/bare/hs/enter.S \
 	backends/bare/hs/enter.h \
@@ -34,11 +55,17 @@ hs_sources = \
 builtin_hosted_sources = backends/builtin_hosted.c
 builtin_hs_sources = backends/builtin_hs.c
 
-noinst_LTLIBRARIES += backends/libsoft-riscv64.la backends/libsoft.la
-backend_libraries = backends/libsoft-riscv64.la backends/libsoft.la
+noinst_LTLIBRARIES += backends/libsoft-riscv64.la backends/libsoft.la backends/libsoft-fp.la
+backend_libraries = backends/libsoft-riscv64.la backends/libsoft.la backends/libsoft-fp.la
 
 backends_libsoft_riscv64_la_SOURCES = $(bare_riscv64_sources)
 backends_libsoft_riscv64_la_CPPFLAGS = $(HVC_CPPFLAGS) -DHVC_MACHINE=soft -DHVC_ARCH=riscv64
+
+# The code pins its arithmetic itself; the flags say the same to the compiler.
+SOFT_FP_CFLAGS = -frounding-math -fno-fast-math -ffp-contract=off
+backends_libsoft_fp_la_SOURCES = $(soft_fp_sources)
+backends_libsoft_fp_la_CPPFLAGS = $(HVC_CPPFLAGS)
+backends_libsoft_fp_la_CFLAGS = $(AM_CFLAGS) -Wconversion $(SOFT_FP_CFLAGS)
 
 backends_libsoft_la_SOURCES = $(soft_sources) $(builtin_hosted_sources)
 backends_libsoft_la_CPPFLAGS = $(HVC_CPPFLAGS)
@@ -50,7 +77,7 @@ HS_CFLAGS = $(HVC_WARNINGS) $(HVC_WERROR) -O2 -g
 freestanding_cc = $(top_srcdir)/scripts/freestanding-cc
 
 hs_all_sources = \
-	$(fixup_sources) $(walk_sources) $(arch_sources) $(firmware_sources) $(policy_sources) \
+	$(fixup_sources) $(walk_sources) $(arch_sources) $(firmware_sources) $(irqchip_sources) $(policy_sources) \
 	$(core_sources) $(run_sources) $(ground_sources) $(metal_sources) $(bare_riscv64_sources) $(hs_sources) \
 	$(builtin_hs_sources)
 hs_objects = $(addprefix hs-obj/,$(addsuffix .o,$(filter %.c %.S,$(hs_all_sources))))

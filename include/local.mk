@@ -8,6 +8,7 @@ hvcore_headers_HEADERS = \
 	include/hvcore/error.h \
 	include/hvcore/event.h \
 	include/hvcore/hvcore.h \
+	include/hvcore/irqchip.h \
 	include/hvcore/mem.h \
 	include/hvcore/policy.h \
 	include/hvcore/reg.h \

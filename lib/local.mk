@@ -48,8 +48,13 @@ firmware_sources = \
 	lib/firmware/sdei.c \
 	lib/firmware/smccc.c \
 	lib/firmware/sse.c
+irqchip_sources = \
+	lib/irqchip/plic.c \
+	lib/irqchip/plic.h
 policy_sources = \
 	lib/policy/compile.c \
+	lib/policy/decide.c \
+	lib/policy/decide.h \
 	lib/policy/policy.c \
 	lib/policy/policy.h \
 	lib/policy/rule.c
@@ -60,6 +65,8 @@ core_sources = \
 	lib/core/ctx.c \
 	lib/core/error.c \
 	lib/core/error.h \
+	lib/core/irq.c \
+	lib/core/irqchip.c \
 	lib/core/map.c \
 	lib/core/mem.c \
 	lib/core/mmio.c \
@@ -71,8 +78,14 @@ core_sources = \
 	lib/core/vcpu.h \
 	lib/core/vm.c
 run_sources = \
+	lib/run/answer.c \
+	lib/run/lockstep.c \
+	lib/run/outside.c \
 	lib/run/riscv64.c \
-	lib/run/run.c
+	lib/run/run.c \
+	lib/run/run.h \
+	lib/run/sbi.c \
+	lib/run/wait.c
 
 # --- the ground: posix is hosted, metal is only in freestanding archives ----------------------------
 ground_sources = \
@@ -115,6 +128,10 @@ lib_libarch_la_CPPFLAGS = $(HVC_CPPFLAGS)
 lib_libfirmware_la_SOURCES = $(firmware_sources)
 lib_libfirmware_la_CPPFLAGS = $(HVC_CPPFLAGS)
 
+lib_libirqchip_la_SOURCES = $(irqchip_sources)
+lib_libirqchip_la_CPPFLAGS = $(HVC_CPPFLAGS)
+lib_libirqchip_la_CFLAGS = $(STRICT_CFLAGS)
+
 lib_libcore_la_SOURCES = $(core_sources)
 lib_libcore_la_CPPFLAGS = $(HVC_CPPFLAGS)
 
@@ -132,6 +149,7 @@ lib_libjson_la_CPPFLAGS = $(HVC_CPPFLAGS) -D_POSIX_C_SOURCE=200809L $(JSON_C_CFL
 
 room_libraries = \
 	lib/libfixup.la lib/libwalk.la lib/libpolicy.la lib/libarch.la lib/libfirmware.la \
+	lib/libirqchip.la \
 	lib/libcore.la lib/librun.la lib/libground.la lib/libposix.la lib/libjson.la
 
 # Everything hosted, with its hidden functions: what the unit tests link.

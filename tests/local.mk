@@ -12,10 +12,13 @@ unit_tests = \
 	tests/unit/core \
 	tests/unit/fail \
 	tests/unit/forward \
+	tests/unit/irq \
 	tests/unit/mops \
 	tests/unit/nisv \
 	tests/unit/nisv_arm64 \
+	tests/unit/plic \
 	tests/unit/policy \
+	tests/unit/policy_facts \
 	tests/unit/policy_json \
 	tests/unit/policy_vectors \
 	tests/unit/redirect \
@@ -24,6 +27,8 @@ unit_tests = \
 	tests/unit/sbi \
 	tests/unit/sdei \
 	tests/unit/smccc \
+	tests/unit/soft_fp \
+	tests/unit/soft_fp_env \
 	tests/unit/soft_riscv64_csr \
 	tests/unit/soft_riscv64_hostile \
 	tests/unit/soft_riscv64_insn \
@@ -36,6 +41,7 @@ unit_tests = \
 	tests/unit/storm \
 	tests/unit/trap_equal \
 	tests/unit/walk_arm64 \
+	tests/unit/walk_arm64_hot \
 	tests/unit/walk_riscv64
 
 # What several of them use; linked to all.
@@ -46,6 +52,7 @@ unit_headers = \
 	tests/unit/apf_world.h \
 	tests/unit/at_vectors.h \
 	tests/unit/at_world.h \
+	tests/unit/guest.h \
 	tests/unit/policy.h \
 	tests/unit/rv.h \
 	tests/unit/soft.h \
@@ -57,23 +64,28 @@ unit_headers = \
 tests_unit_trap_equal_CPPFLAGS = $(AM_CPPFLAGS) -DHVC_MACHINE=soft -DHVC_ARCH=riscv64 \
 	-DHVC_GUESTS_DIR='"$(abs_builddir)/tests/guests"'
 
+# The units behind a line of text, for tests/unit/diff_NAME.py.
+model_drivers = tests/unit/apf_driver tests/unit/at_driver tests/unit/riscv_driver
+
 # Tests that make allocations and system calls fail.
 tests_unit_fail_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc,--wrap=realloc,--wrap=free \
 	-Wl,--wrap=mmap,--wrap=munmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=fstat,--wrap=close
+# It looks at the thread's environment by the C library's functions.
+tests_unit_soft_fp_env_LDADD = $(LDADD) -lm
 tests_unit_policy_json_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hvc_host_alloc
 
 # Those that are worth running under the thread sanitizer (a subset of unit_tests).
 thread_tests = \
 	tests/unit/cancel \
 	tests/unit/core \
+	tests/unit/irq \
 	tests/unit/policy \
 	tests/unit/rendezvous \
 	tests/unit/run \
 	tests/unit/soft_riscv64_run
 
 if TESTS_ENABLED
-check_PROGRAMS += $(unit_tests) tests/unit/at_driver
-check_PROGRAMS += tests/unit/riscv_driver
+check_PROGRAMS += $(unit_tests) $(model_drivers)
 check_LIBRARIES += tests/unit/libunit.a
 TESTS += $(unit_tests)
 endif
@@ -89,12 +101,20 @@ LDADD = tests/unit/libunit.a lib/libhvcore-all.la $(CUNIT_LIBS) $(JSON_C_LIBS)
 EXTRA_DIST += tests/proofs tests/mutants tests/fuzz
 EXTRA_DIST += tests/abi tests/freestanding tests/guests tests/hs tests/vectors
 # tests/unit/policy_json runs the examples of the manual.
-EXTRA_DIST += docs/policy.md tests/unit/diff_at.py
-EXTRA_DIST += tests/unit/diff_riscv.py
+EXTRA_DIST += docs/policy.md
+EXTRA_DIST += tests/install tests/models tests/unit/diff.py
+EXTRA_DIST += tests/unit/diff_apf.py tests/unit/diff_at.py tests/unit/diff_riscv.py
+
+# The software machine beside QEMU; its rules are in tests/system/local.mk.
+EXTRA_PROGRAMS += tests/system/lockstep/lockstep
+tests_system_lockstep_lockstep_SOURCES = tests/system/lockstep/lockstep.c \
+	tests/system/lockstep/lockstep.h tests/system/lockstep/streams.c
+EXTRA_DIST += tests/system/lockstep/monitor.S tests/system/lockstep/run
 
 # --- guests: assembly for riscv64, with the cross compiler; `make guests`, and some for the unit tests --
 guest_sources = \
 	tests/guests/badroot.S \
+	tests/guests/echo.S \
 	tests/guests/hello.S \
 	tests/guests/hs_guests.S \
 	tests/guests/mistakes.S \
@@ -133,6 +153,7 @@ CLEANFILES += $(guests) $(guest_binaries)
 
 # Images in M-mode that hold the units against emulated hardware: `make check-system`.
 -include $(top_srcdir)/tests/system/local.mk
+include tests/system/fp.mk
 EXTRA_DIST += tests/system/local.mk tests/system/medeleg
 
 # --- targets ------------------------------------------------------------------------------------------
@@ -167,21 +188,29 @@ check-freestanding:
 check-threads:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(thread_tests)'
 
-# What takes long: all proofs, every mutant, ten minutes of each fuzzer.
-check-long: check check-proofs check-mutants
-	HVC_FUZZ_SECONDS=600 $(srcdir)/tests/fuzz/run fuzz
+# What takes long: all proofs, every mutant, ten minutes of each fuzzer, and ten times as many states
+# against the models, where HVCORE_MODELS names them.
+check-long: check check-proofs check-mutants check-models
+	$(srcdir)/tests/fuzz/run -t $${HVC_FUZZ_SECONDS:-600} fuzz
 
 include tests/bench/local.mk
 
 # What the units owe beside their tests: proofs for all inputs (CBMC), mutants that the tests must catch,
 # fuzzers (clang). HVC_FUZZ_SECONDS: for each.
-.PHONY: check-proofs check-mutants fuzz-smoke
+.PHONY: check-proofs check-mutants check-models check-installed fuzz-smoke
 
 check-proofs:
 	$(srcdir)/tests/proofs/run
 
 check-mutants: lib/libhvcore-all.la
 	$(srcdir)/tests/mutants/run .
+
+# pkg-config's flags and nothing else, in a temporary root.
+check-installed: all
+	CC='$(CC)' $(srcdir)/tests/install/check .
+
+check-models: $(model_drivers)
+	PYTHON3='$(PYTHON3)' $(srcdir)/tests/models/run . 10 || test $$? = 77
 
 fuzz-smoke:
 	$(srcdir)/tests/fuzz/run fuzz

@@ -3,13 +3,22 @@
 
 bin_PROGRAMS += tools/hvcore/hvcore
 tools_hvcore_hvcore_SOURCES = \
+	tools/hvcore/board.c \
+	tools/hvcore/board.h \
 	tools/hvcore/cancel.c \
 	tools/hvcore/check.c \
 	tools/hvcore/cli.h \
+	tools/hvcore/console.c \
 	tools/hvcore/elf.c \
 	tools/hvcore/elf.h \
 	tools/hvcore/exits.c \
+	tools/hvcore/file.c \
+	tools/hvcore/file.h \
 	tools/hvcore/help.c \
+	tools/hvcore/kernel.c \
+	tools/hvcore/kernel.h \
+	tools/hvcore/load.c \
+	tools/hvcore/lockstep.c \
 	tools/hvcore/main.c \
 	tools/hvcore/msg.c \
 	tools/hvcore/options.c \
@@ -22,9 +31,17 @@ tools_hvcore_hvcore_SOURCES = \
 	tools/hvcore/stats.c \
 	tools/hvcore/table.c \
 	tools/hvcore/table.h \
+	tools/hvcore/terminal.c \
+	tools/hvcore/trace.c \
+	tools/hvcore/trace.h \
+	tools/hvcore/tree.c \
+	tools/hvcore/tree.h \
+	tools/hvcore/uart.c \
+	tools/hvcore/uart.h \
+	tools/hvcore/virt.h \
 	tools/hvcore/watch.c \
 	tools/hvcore/watch.h
-tools_hvcore_hvcore_LDADD = lib/libhvcore.la $(JSON_C_LIBS)
+tools_hvcore_hvcore_LDADD = lib/libhvcore.la $(JSON_C_LIBS) $(LIBFDT_LIBS)
 
 dist_man1_MANS = docs/hvcore.1
 

@@ -33,11 +33,19 @@ enum hvc_port_stop {
     HVC_STOP_FAILED = 4      /* scause holds the machine's own code */
 };
 
+/* What a VM asks of its machine. Metal has no choice: it takes the defaults only. */
+typedef struct hvc_port_config {
+    uint32_t max_pes;
+    uint32_t lockstep; /* 1: time is the number of instructions */
+    uint64_t isa;      /* HVCORE_RISCV64_ISA_*, 0: the machine's own */
+} hvc_port_config;
+
 /* Facts of a machine, the same for all its PEs. */
 typedef struct hvc_port_facts {
-    uint64_t hedeleg; /* writable bits */
-    uint64_t hideleg; /* writable bits */
-    uint64_t henvcfg; /* writable bits */
+    uint64_t hedeleg;       /* writable bits */
+    uint64_t hideleg;       /* writable bits */
+    uint64_t henvcfg;       /* writable bits */
+    uint64_t guest_sstatus; /* bits that HS-mode's sstatus needs for what the guest may have: FS */
     uint32_t vmid_bits;
     uint32_t max_pes;
     uint32_t caps;             /* HVCORE_CAP_* */
@@ -56,7 +64,7 @@ struct hvcore_bk_vcpu;
 
 /*
  * facts and PEs
- *   machine_create(&m, max_pes) / machine_destroy(m)
+ *   machine_create(&m, &config) / machine_destroy(m)
  *   facts(m, &facts)
  *   pe_claim(m, index, &pe): the PE for vCPU `index` (soft), or the hart that calls (hs; never
  *     fails); pe_release(pe)
@@ -72,7 +80,12 @@ struct hvcore_bk_vcpu;
  *
  * registers: hvc_port_get(pe, name), hvc_port_set(pe, name, value) are macros on the CSR's name:
  *   vsstatus vsie vstvec vsscratch vsepc vscause vstval hvip vsatp scounteren senvcfg henvcfg
- *   hedeleg hideleg hgatp hcounteren. A set keeps the bits that the hardware has.
+ *   vstimecmp hedeleg hideleg hgatp hcounteren. A set keeps the bits that the hardware has.
+ *   fp_load(pe, fp) / fp_save(pe, fp): the guest's F and D registers (NULL: it has none)
+ *
+ * time
+ *   time(m): the guest's time counter, 10 MHz; time_ns(m, ticks): when that is on the host's clock,
+ *     HVC_FOREVER: not by itself; time_skip(m, ticks): let it be that (lockstep)
  *
  * translate
  *   tlb_gvma(pe): forget everything that this PE derived from G-stage tables
@@ -89,7 +102,12 @@ struct hvcore_bk_vcpu;
 _Static_assert(_Generic(&((hvc_pe *)0)->resident, struct hvcore_bk_vcpu *_Atomic * : 1,
                         default : 0),
                "hvc_pe has a member struct hvcore_bk_vcpu *_Atomic resident");
-HVC_PORT_IS(hvc_port_machine_create, int (*)(hvc_machine **, uint32_t));
+HVC_PORT_IS(hvc_port_machine_create, int (*)(hvc_machine **, const hvc_port_config *));
+HVC_PORT_IS(hvc_port_fp_load, void (*)(hvc_pe *, hvcore_riscv64_fp *));
+HVC_PORT_IS(hvc_port_fp_save, void (*)(hvc_pe *, hvcore_riscv64_fp *));
+HVC_PORT_IS(hvc_port_time, uint64_t (*)(hvc_machine *));
+HVC_PORT_IS(hvc_port_time_ns, uint64_t (*)(hvc_machine *, uint64_t));
+HVC_PORT_IS(hvc_port_time_skip, void (*)(hvc_machine *, uint64_t));
 HVC_PORT_IS(hvc_port_machine_destroy, void (*)(hvc_machine *));
 HVC_PORT_IS(hvc_port_facts_get, void (*)(hvc_machine *, hvc_port_facts *));
 HVC_PORT_IS(hvc_port_pe_claim, int (*)(hvc_machine *, uint32_t, hvc_pe **));

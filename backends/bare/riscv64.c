@@ -21,7 +21,8 @@ static void info(hvcore_backend_info *i)
     i->arch = HVCORE_ARCH_RISCV64;
     copy_name(i->name, sizeof(i->name), "bare");
     copy_name(i->machine, sizeof(i->machine), HVC_STR(HVC_MACHINE));
-    if (hvc_port_machine_create(&m, 1)) {
+    hvc_port_config one = {.max_pes = 1};
+    if (hvc_port_machine_create(&m, &one)) {
         return; /* without memory for a machine there are no vCPUs either */
     }
     hvc_port_facts_get(m, &facts);
@@ -47,10 +48,13 @@ static void vm_destroy(bk_vm *vm)
     hvc_host_free(vm);
 }
 
-static int vm_create(uint32_t max_vcpus, bk_vm **out, hvcore_error *err)
+static int vm_create(const hvcore_vm_opts *opts, bk_vm **out, hvcore_error *err)
 {
+    hvc_port_config config = {.max_pes = opts->max_vcpus,
+                              .lockstep = opts->schedule == HVCORE_SCHEDULE_LOCKSTEP,
+                              .isa = opts->isa};
     bk_vm *vm = hvc_host_alloc(sizeof(*vm));
-    int rc = vm ? hvc_port_machine_create(&vm->machine, max_vcpus) : -HVCORE_E_NOMEM;
+    int rc = vm ? hvc_port_machine_create(&vm->machine, &config) : -HVCORE_E_NOMEM;
     if (!rc) {
         hvc_port_facts_get(vm->machine, &vm->facts);
         rc = hvc_s2_create(&vm->s2, vm->machine);
@@ -65,6 +69,23 @@ static int vm_create(uint32_t max_vcpus, bk_vm **out, hvcore_error *err)
     }
     *out = vm;
     return 0;
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static uint64_t vm_time(bk_vm *vm)
+{
+    return hvc_port_time(vm->machine);
+}
+
+static uint64_t vm_time_ns(bk_vm *vm, uint64_t ticks)
+{
+    return hvc_port_time_ns(vm->machine, ticks);
+}
+
+static void vm_time_skip(bk_vm *vm, uint64_t ticks)
+{
+    hvc_port_time_skip(vm->machine, ticks);
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -143,9 +164,10 @@ static int vcpu_create(bk_vm *vm, uint32_t index, bk_vcpu **out, hvcore_error *e
     }
     v->vm = vm;
     v->index = index;
-    v->frame.sstatus = HVC_SSTATUS_SPP | HVC_SSTATUS_UXL_64;
+    v->frame.sstatus = HVC_SSTATUS_SPP | HVC_SSTATUS_UXL_64 | vm->facts.guest_sstatus;
     v->frame.hstatus = HVC_HSTATUS_SPV | HVC_HSTATUS_SPVP | HVC_HSTATUS_VTW | HVC_HSTATUS_VSXL_64;
     v->context.vsstatus = HVC_SSTATUS_UXL_64;
+    v->context.vstimecmp = UINT64_MAX;
     v->sys.size = v->context.size = sizeof(v->sys);
     *out = v;
     return 0;
@@ -283,6 +305,7 @@ static void riscv64(bk_vcpu *v, hvcore_bk_riscv64 *view)
 {
     view->frame = &v->frame;
     view->sys = &v->sys;
+    view->fp = v->vm->facts.guest_sstatus ? &v->fp : NULL;
 }
 
 /* Only the hart that it is resident on can reach its registers. */
@@ -342,6 +365,9 @@ const hvcore_backend_ops hvc_bare_ops = {
     .info = info,
     .vm_create = vm_create,
     .vm_destroy = vm_destroy,
+    .time = vm_time,
+    .time_ns = vm_time_ns,
+    .time_skip = vm_time_skip,
     .mem_map = mem_map,
     .mem_unmap = mem_unmap,
     .mem_protect = mem_protect,

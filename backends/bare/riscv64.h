@@ -82,6 +82,7 @@ struct hvcore_bk_vcpu {
     hvcore_riscv64_frame frame;
     hvcore_riscv64_sys sys;     /* the view of the fix-ups */
     hvcore_riscv64_sys context; /* the guest's registers while it is not resident */
+    hvcore_riscv64_fp fp;
     uint64_t hedeleg;
 };
 

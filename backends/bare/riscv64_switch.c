@@ -13,6 +13,8 @@
 #define HIDELEG UINT64_C(0x444)
 /* hcounteren: cycle, time, instret */
 #define HCOUNTEREN 7
+/* henvcfg: STCE, PBMTE, ADUE, CBZE, CBCFE, and CBO.INVAL as a flush (Priv. 21.2.5) */
+#define GUEST_HENVCFG (UINT64_C(7) << 61 | UINT64_C(0xd) << 4)
 
 static void set_vm(struct hvcore_bk_vcpu *v, hvc_pe *pe)
 {
@@ -21,7 +23,7 @@ static void set_vm(struct hvcore_bk_vcpu *v, hvc_pe *pe)
     hvc_port_set(pe, hedeleg, v->hedeleg);
     hvc_port_set(pe, hideleg, HIDELEG);
     hvc_port_set(pe, hcounteren, HCOUNTEREN);
-    hvc_port_set(pe, henvcfg, 0);
+    hvc_port_set(pe, henvcfg, v->vm->facts.henvcfg & GUEST_HENVCFG);
 }
 
 /*
@@ -37,6 +39,7 @@ void hvc_bare_load(struct hvcore_bk_vcpu *v, hvc_pe *pe)
     }
     HVCORE_RISCV64_SYS(LOAD)
 #undef LOAD
+    hvc_port_fp_load(pe, &v->fp);
     hvc_port_tlb_gvma(pe);
     hvc_port_tlb_vvma(pe);
     atomic_store(&v->home, pe);
@@ -50,6 +53,7 @@ void hvc_bare_put(struct hvcore_bk_vcpu *v)
 #define PUT(name, csr) v->context.name = hvc_port_get(pe, name);
     HVCORE_RISCV64_SYS(PUT)
 #undef PUT
+    hvc_port_fp_save(pe, &v->fp);
     atomic_store(&v->pe, NULL);
 }
 

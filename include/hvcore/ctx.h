@@ -40,7 +40,9 @@ enum hvcore_backend_cap {
     HVCORE_CAP_INSN_LIMIT = 1,      /**< hvcore_run_opts.max_insns works */
     HVCORE_CAP_DELEGATED_COUNT = 2, /**< traps that the machine delegates are counted as well */
     HVCORE_CAP_DEADLINE = 4,        /**< hvcore_run_opts.deadline_ns works */
-    HVCORE_CAP_HONOURS_HEDELEG = 8  /**< a delegated trap is known to reach the guest directly */
+    HVCORE_CAP_HONOURS_HEDELEG = 8, /**< a delegated trap is known to reach the guest directly */
+    HVCORE_CAP_TIMER = 16,          /**< riscv64: the guest's timer interrupt (vstimecmp) works */
+    HVCORE_CAP_LOCKSTEP = 32        /**< HVCORE_SCHEDULE_LOCKSTEP works */
 };
 
 /** What a backend is, as hvcore_ctx_backend_info() tells it. */
@@ -52,6 +54,8 @@ typedef struct hvcore_backend_info {
     char name[16];        /**< "bare", "kvm" */
     char machine[16];     /**< the machine below: "soft", "hs"; empty if there is only one */
     uint64_t delegatable; /**< riscv64: bits of hedeleg that this machine lets one set */
+    uint8_t fixed[64];    /**< riscv64, by exception code: HVCORE_DO_* that the backend does with
+                               the trap itself, whatever a policy says; 0: what the policy says */
 } hvcore_backend_info;
 
 #ifndef HVCORE_CDEF

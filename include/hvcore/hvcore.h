@@ -8,6 +8,7 @@
 #include <hvcore/ctx.h>
 #include <hvcore/mem.h>
 #include <hvcore/vm.h>
+#include <hvcore/irqchip.h>
 #include <hvcore/event.h>
 #include <hvcore/riscv64.h>
 #include <hvcore/vcpu.h>

@@ -142,9 +142,10 @@ HVCORE_API void hvcore_policy_unref(hvcore_policy *policy);
 
 /** Who enforces what the policy says about a cause, here. */
 enum hvcore_enforcer {
-    HVCORE_BY_NOBODY = 0,  /**< it cannot be had on this machine */
-    HVCORE_BY_LIBRARY = 1, /**< the library, in software */
-    HVCORE_BY_HARDWARE = 2 /**< the hardware (or the software machine's PE) */
+    HVCORE_BY_NOBODY = 0,   /**< it cannot be had on this machine */
+    HVCORE_BY_LIBRARY = 1,  /**< the library, in software */
+    HVCORE_BY_HARDWARE = 2, /**< the hardware (or the software machine's PE) */
+    HVCORE_BY_KERNEL = 3    /**< the backend or the kernel below it, under any policy */
 };
 
 /** Flags of a line of a report. */

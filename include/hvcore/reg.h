@@ -10,16 +10,23 @@ HVCORE_BEGIN
 /**
  * The number of a register: class << 24 | index << 8 | width in bytes. Stable for ever.
  *
- * riscv64: class 1 holds x0 to x31 (index 0 to 31) and pc (index 32); class 2 the guest's
+ * riscv64: class 1 holds x0 to x31 (index 0 to 31) and pc (index 32); class 2 fcsr, the guest's
  * supervisor and hypervisor-owned CSRs, the index is the CSR number (Priv. chapter 2); class 3 the
- * mode (index 0: HVCORE_RISCV64_VU or _VS). A guest's own sstatus is vsstatus, and so on.
+ * mode (index 0: HVCORE_RISCV64_VU or _VS); class 4 f0 to f31. A guest's own sstatus is vsstatus,
+ * and so on. hvip holds what is pending: a bit that a line drives (hvcore_vcpu_irq(), the interrupt
+ * controller) is set whatever is written.
  */
 typedef uint32_t hvcore_reg;
 
 /** Register classes. */
-enum hvcore_reg_class { HVCORE_REG_GPR = 1, HVCORE_REG_CSR = 2, HVCORE_REG_MODE = 3 };
+enum hvcore_reg_class {
+    HVCORE_REG_GPR = 1,
+    HVCORE_REG_CSR = 2,
+    HVCORE_REG_MODE = 3,
+    HVCORE_REG_FPR = 4
+};
 
-/** Numbers of the riscv64 registers that have no CSR number; x0 + n << 8 is x register n. */
+/** Numbers of some riscv64 registers; X0 + (n << 8) is x register n, F0 + (n << 8) f register n. */
 enum hvcore_reg_riscv64 {
     HVCORE_REG_RISCV64_X0 = 0x01000008,
     HVCORE_REG_RISCV64_RA = 0x01000108,
@@ -33,14 +40,20 @@ enum hvcore_reg_riscv64 {
     HVCORE_REG_RISCV64_VSEPC = 0x02024108,
     HVCORE_REG_RISCV64_VSCAUSE = 0x02024208,
     HVCORE_REG_RISCV64_VSTVAL = 0x02024308,
-    HVCORE_REG_RISCV64_VSATP = 0x02028008
+    HVCORE_REG_RISCV64_VSATP = 0x02028008,
+    HVCORE_REG_RISCV64_VSIE = 0x02020408,
+    HVCORE_REG_RISCV64_HVIP = 0x02064508,
+    HVCORE_REG_RISCV64_VSTIMECMP = 0x02024d08,
+    HVCORE_REG_RISCV64_FCSR = 0x02000308,
+    HVCORE_REG_RISCV64_F0 = 0x04000008
 };
 
 /**
  * Read a 64-bit register. A completed exit is settled first.
  *
  * Thread: owner. Errors: E_INVAL, E_NOTFOUND (no such register), E_TYPE (the width in the number is
- * not the register's), E_BUSY (it runs). Since: 0.1.
+ * not the register's), E_UNSUPPORTED (f0 to f31 and fcsr of a guest without F and D), E_BUSY (it
+ * runs). Since: 0.1.
  */
 HVCORE_API int hvcore_reg_get_u64(hvcore_vcpu *vcpu, hvcore_reg reg, uint64_t *value);
 

@@ -73,7 +73,8 @@ typedef struct hvcore_riscv64_frame {
     X(vsatp, 0x280)           \
     X(scounteren, 0x106)      \
     X(senvcfg, 0x10a)         \
-    X(henvcfg, 0x60a)
+    X(henvcfg, 0x60a)         \
+    X(vstimecmp, 0x24d)
 #endif
 
 /** Positions in hvcore_riscv64_sys; bit 1 << position in a set. */
@@ -90,7 +91,8 @@ enum hvcore_riscv64_sysreg {
     HVCORE_RISCV64_SYS_scounteren = 9,
     HVCORE_RISCV64_SYS_senvcfg = 10,
     HVCORE_RISCV64_SYS_henvcfg = 11,
-    HVCORE_RISCV64_SYS_COUNT = 12
+    HVCORE_RISCV64_SYS_vstimecmp = 12, /**< Sstc: the timer interrupt is pending once time >= it */
+    HVCORE_RISCV64_SYS_COUNT = 13
 };
 
 /** System registers with their validity: `have` is loaded, `dirty` must be written back. */
@@ -111,7 +113,41 @@ typedef struct hvcore_riscv64_sys {
     uint64_t scounteren;
     uint64_t senvcfg;
     uint64_t henvcfg;
+    uint64_t vstimecmp;
 } hvcore_riscv64_sys;
+
+/** Registers of F and D (Unpriv. 20, 21): a single in f[] is NaN-boxed. */
+typedef struct hvcore_riscv64_fp {
+    uint64_t f[32];
+    uint32_t fcsr; /**< frm in bits 7:5, fflags in 4:0 */
+    uint32_t reserved;
+} hvcore_riscv64_fp;
+
+/** Interrupt numbers of S-mode (Priv. 12.1.3), as a guest sees them. */
+enum hvcore_riscv64_irq {
+    HVCORE_RISCV64_IRQ_SOFT = 1,
+    HVCORE_RISCV64_IRQ_TIMER = 5,
+    HVCORE_RISCV64_IRQ_EXTERNAL = 9
+};
+
+/**
+ * What the harts of a machine in software have and do, for hvcore_vm_opts.isa. I, M, A, Zicsr,
+ * Zifencei, Zicntr, Svade, Svinval and Zicsr are always there.
+ */
+enum hvcore_riscv64_isa {
+    HVCORE_RISCV64_ISA_C = 1,           /**< compressed instructions; IALIGN is 16 then */
+    HVCORE_RISCV64_ISA_FD = 2,          /**< F and D */
+    HVCORE_RISCV64_ISA_B = 4,           /**< Zba, Zbb, Zbs */
+    HVCORE_RISCV64_ISA_ZICBO = 8,       /**< Zicbom, Zicboz; blocks of 64 bytes */
+    HVCORE_RISCV64_ISA_SSTC = 16,       /**< stimecmp */
+    HVCORE_RISCV64_ISA_MISALIGNED = 32, /**< plain misaligned accesses are carried out; else they
+                                           trap with 4 and 6 */
+    HVCORE_RISCV64_ISA_SVADU = 64,      /**< the hart sets A and D where henvcfg.ADUE says so */
+    HVCORE_RISCV64_ISA_SVNAPOT = 128,   /**< 64 KiB pages */
+    HVCORE_RISCV64_ISA_SVPBMT = 256,    /**< memory types in page tables: checked, without effect */
+    HVCORE_RISCV64_ISA_BASE = 0x80000000, /**< with no other bit: RV64IMA and nothing more */
+    HVCORE_RISCV64_ISA_DEFAULT = 63 /**< what 0 stands for: RV64GC with the extensions above */
+};
 
 /** A naturally aligned piece of an access, in the order of addresses (fixup/nisv.h). */
 typedef struct hvcore_riscv64_piece {

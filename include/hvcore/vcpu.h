@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Virtual CPUs: run, exits, completion, cancel. */
+/* Virtual CPUs: run, exits, completion, interrupts, cancel. */
 #ifndef HVCORE_VCPU_H
 #define HVCORE_VCPU_H
 
@@ -8,10 +8,15 @@
 
 HVCORE_BEGIN
 
+/** Flags of hvcore_vcpu_opts. */
+enum hvcore_vcpu_flag {
+    HVCORE_VCPU_OFF = 1 /**< riscv64: the hart is stopped until another one starts it (SBI HSM) */
+};
+
 /** Options of a vCPU. */
 typedef struct hvcore_vcpu_opts {
     uint32_t size;
-    uint32_t flags; /**< must be 0 */
+    uint32_t flags; /**< HVCORE_VCPU_* */
 } hvcore_vcpu_opts;
 
 #ifndef HVCORE_CDEF
@@ -22,8 +27,9 @@ typedef struct hvcore_vcpu_opts {
  * Make the vCPU number `index` (below the VM's max_vcpus). `opts` may be NULL.
  *
  * riscv64: it begins in VS-mode with all registers zero, translation off, and the number of the
- * hart is `index`; set pc, a0 (the hart's number by convention) and a1 before the first run. One
- * reference is returned in `*vcpu`; the vCPU lives as long as anybody holds it.
+ * hart is `index`; set pc, a0 (the hart's number by convention) and a1 before the first run. With
+ * HVCORE_VCPU_OFF it waits for another hart to start it, which says where. One reference is
+ * returned in `*vcpu`; the vCPU lives as long as anybody holds it.
  *
  * Thread: any. Errors: E_INVAL, E_RANGE, E_EXISTS (the number is taken), E_NOMEM, E_LIMIT (the
  * machine has no processor left). Since: 0.1.
@@ -60,10 +66,19 @@ HVCORE_API hvcore_vm *hvcore_vcpu_vm(hvcore_vcpu *vcpu);
  */
 HVCORE_API uint32_t hvcore_vcpu_index(const hvcore_vcpu *vcpu);
 
+/** Flags of hvcore_run_opts. */
+enum hvcore_run_flag {
+    HVCORE_RUN_WAIT = 1 /**< a guest that waits for an interrupt (riscv64: WFI, SBI hart suspend)
+                             and a hart that is off wait inside the run: asleep, until an interrupt,
+                             the timer, the start, the deadline or a cancel. Without it such a run
+                             returns HVCORE_EXIT_HALT or HVCORE_EXIT_OFF at once. Not for
+                             hvcore_vcpu_run() of a lockstep VM */
+};
+
 /** Options of a run. */
 typedef struct hvcore_run_opts {
     uint32_t size;
-    uint32_t flags;       /**< must be 0 */
+    uint32_t flags;       /**< HVCORE_RUN_* */
     uint64_t deadline_ns; /**< on the clock of hvcore_clock_ns(); 0: none */
     uint64_t max_insns;   /**< guest instructions; 0: no limit. Needs HVCORE_CAP_INSN_LIMIT */
 } hvcore_run_opts;
@@ -78,7 +93,8 @@ enum hvcore_exit_reason {
     HVCORE_EXIT_MMIO = 1,       /**< an access that nobody answers: u.mmio */
     HVCORE_EXIT_HYPERCALL = 2,  /**< a call for the VMM: u.hypercall */
     HVCORE_EXIT_TRAP = 3,       /**< a policy rule says `exit`: the whole record */
-    HVCORE_EXIT_HALT = 4,       /**< the guest waits for an interrupt (WFI) */
+    HVCORE_EXIT_HALT = 4,       /**< the guest waits for an interrupt (WFI), and none is pending;
+                                     run again, it goes on as if one had come */
     HVCORE_EXIT_SHUTDOWN = 5,   /**< the guest asked to be switched off: u.reset */
     HVCORE_EXIT_RESET = 6,      /**< the guest asked to be restarted: u.reset */
     HVCORE_EXIT_CANCELLED = 7,  /**< hvcore_vcpu_cancel: u.cancelled */
@@ -86,7 +102,9 @@ enum hvcore_exit_reason {
     HVCORE_EXIT_INSN_LIMIT = 9, /**< max_insns have retired */
     HVCORE_EXIT_STOPPED = 10,   /**< a policy rule says `stop`; the VM does not run again */
     HVCORE_EXIT_STORM = 11,     /**< the guest traps without getting on: u.storm */
-    HVCORE_EXIT_FIXUP = 12      /**< a fix-up cannot go on: u.fixup */
+    HVCORE_EXIT_FIXUP = 12,     /**< a fix-up cannot go on: u.fixup */
+    HVCORE_EXIT_OFF = 13        /**< the hart is stopped; a run returns this at once until another
+                                     hart starts it (riscv64: SBI HSM) */
 };
 
 /** Flags of an exit. */
@@ -196,9 +214,9 @@ typedef struct hvcore_exit {
  * guest's state as it was.
  *
  * Thread: owner. One thread at a time runs a vCPU; different vCPUs run in parallel. Errors:
- * E_INVAL, E_BUSY (it runs in another thread, or this is one of its callbacks), E_STATE (the last
- * exit is not completed), E_UNSUPPORTED (max_insns or deadline without the capability), E_BACKEND.
- * Since: 0.1.
+ * E_INVAL, E_BUSY (it runs in another thread, or this is one of its callbacks; in a lockstep VM
+ * also: another vCPU runs), E_STATE (the last exit is not completed), E_UNSUPPORTED (max_insns or
+ * deadline without the capability, HVCORE_RUN_WAIT in a lockstep VM), E_BACKEND. Since: 0.1.
  */
 HVCORE_API int hvcore_vcpu_run(hvcore_vcpu *vcpu, const hvcore_run_opts *opts,
                                const hvcore_exit **exit, hvcore_error *err);
@@ -213,6 +231,21 @@ HVCORE_API int hvcore_vcpu_run(hvcore_vcpu *vcpu, const hvcore_run_opts *opts,
  * Thread: owner. Errors: E_INVAL (wrong count), E_STATE (nothing to complete), E_BUSY. Since: 0.1.
  */
 HVCORE_API int hvcore_vcpu_complete(hvcore_vcpu *vcpu, const uint64_t *values, uint32_t count);
+
+/**
+ * Drive one of the interrupts that a vCPU has from outside; the vCPU sees it at once, in a wait
+ * (HVCORE_RUN_WAIT) as well.
+ *
+ * riscv64: `irq` is HVCORE_RISCV64_IRQ_*. TIMER and EXTERNAL are levels: the interrupt is pending
+ * while this line, the VM's interrupt controller, the hart's own timer or what hvcore_reg_set_u64()
+ * left in hvip says so. SOFT is the bit that a guest clears itself (sip.SSIP): level 1 sets it
+ * once, 0 takes it back. The SBI calls send_ipi and set_timer act on the same lines: one sets SOFT,
+ * the other lets TIMER fall.
+ *
+ * Thread: any, signal. The caller must hold a reference. Errors: E_INVAL, E_RANGE (no such
+ * interrupt). Since: 0.1.
+ */
+HVCORE_API int hvcore_vcpu_irq(hvcore_vcpu *vcpu, uint32_t irq, uint32_t level);
 
 /** An exception for the guest. */
 typedef struct hvcore_inject {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Virtual machines: guest memory, MMIO ranges, console, pause. */
+/* Virtual machines: guest memory, MMIO ranges, console, pause, running all vCPUs in lockstep. */
 #ifndef HVCORE_VM_H
 #define HVCORE_VM_H
 
@@ -8,6 +8,15 @@
 
 HVCORE_BEGIN
 
+/** How the vCPUs of a VM share the time. */
+enum hvcore_schedule {
+    HVCORE_SCHEDULE_PARALLEL = 0, /**< a thread for each vCPU; the guest's time is the host's */
+    HVCORE_SCHEDULE_LOCKSTEP = 1  /**< one thread for all, round robin by instructions; the guest's
+                                       time is the number of instructions, one a nanosecond: the
+                                       same input gives the same run, bit for bit. hvcore_vm_run()
+                                   */
+};
+
 /** Options of a VM. */
 typedef struct hvcore_vm_opts {
     uint32_t size;
@@ -15,6 +24,9 @@ typedef struct hvcore_vm_opts {
     const char *backend; /**< NULL: the first that runs `arch`; "bare", "bare/soft", ... */
     uint32_t max_vcpus;  /**< 0: 1 */
     uint32_t flags;      /**< must be 0 */
+    uint32_t schedule;   /**< HVCORE_SCHEDULE_* */
+    uint32_t reserved;   /**< 0 */
+    uint64_t isa;        /**< riscv64: HVCORE_RISCV64_ISA_*; 0: what the machine has by itself */
 } hvcore_vm_opts;
 
 #ifndef HVCORE_CDEF
@@ -26,8 +38,9 @@ typedef struct hvcore_vm_opts {
  *
  * A riscv64 VM begins with the built-in policy "linux-guest". One reference is returned in `*vm`.
  *
- * Thread: any. Errors: E_INVAL, E_NOTFOUND (no such backend), E_UNSUPPORTED (no backend for this
- * architecture), E_RANGE (too many vCPUs), E_NOMEM. Since: 0.1.
+ * Thread: any. Errors: E_INVAL (flags, reserved, an unknown schedule), E_NOTFOUND (no such
+ * backend), E_UNSUPPORTED (no backend for this architecture, LOCKSTEP without HVCORE_CAP_LOCKSTEP,
+ * an isa that the machine cannot be), E_RANGE (too many vCPUs), E_NOMEM. Since: 0.1.
  */
 HVCORE_API int hvcore_vm_create(hvcore_ctx *ctx, const hvcore_vm_opts *opts, hvcore_vm **vm,
                                 hvcore_error *err);
@@ -222,6 +235,34 @@ HVCORE_API int hvcore_vm_pause(hvcore_vm *vm);
  * Thread: any. Errors: E_INVAL, E_STATE (not paused). Since: 0.1.
  */
 HVCORE_API int hvcore_vm_resume(hvcore_vm *vm);
+
+struct hvcore_run_opts;
+struct hvcore_exit;
+
+/**
+ * Run all vCPUs of a VM with HVCORE_SCHEDULE_LOCKSTEP in the calling thread, in turns of 10 000
+ * instructions, until something needs the caller; `*exit` then says what, and of which vCPU.
+ *
+ * A vCPU in WFI, or switched off, is passed over. When none has work, time jumps to the first
+ * timer that would wake one. HVCORE_EXIT_HALT returns only if no timer would (the vCPUs still wait
+ * when run again, until an interrupt comes), HVCORE_EXIT_OFF only if all vCPUs are off.
+ *
+ * The same start and the same calls give the same run, instruction by instruction: host time
+ * decides nothing. Only what comes from outside is outside of this: calls from other threads while
+ * it runs, cancel, deadline, and what callbacks answer. A turn that such a return interrupts is
+ * continued by the next run, so it changes nothing of the order.
+ *
+ * `opts` are those of hvcore_vcpu_run() and may be NULL: `max_insns` counts the instructions of all
+ * vCPUs, HVCORE_RUN_WAIT changes nothing, deadline and cancel (of any vCPU) are looked at between
+ * two stretches of guest code, which are not longer than a turn. An exit that needs completion is
+ * completed with hvcore_vcpu_complete() on its vCPU.
+ *
+ * Thread: one thread at a time runs such a VM, and owns its vCPUs meanwhile. Errors: E_INVAL,
+ * E_UNSUPPORTED (not a lockstep VM), E_BUSY (it runs in another thread, or this is one of its
+ * callbacks), E_STATE (no vCPU; an exit is not completed), E_BACKEND. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_run(hvcore_vm *vm, const struct hvcore_run_opts *opts,
+                             const struct hvcore_exit **exit, hvcore_error *err);
 
 HVCORE_END
 #endif

@@ -17,7 +17,7 @@
 
 HVCORE_BEGIN
 
-#define HVCORE_BACKEND_ABI 1
+#define HVCORE_BACKEND_ABI 2
 
 typedef struct hvcore_bk_vm hvcore_bk_vm;
 typedef struct hvcore_bk_vcpu hvcore_bk_vcpu;
@@ -37,10 +37,14 @@ typedef struct hvcore_bk_limits {
     uint64_t max_insns;   /**< HVCORE_EVENT_INSN_LIMIT after so many; 0: no limit */
 } hvcore_bk_limits;
 
-/** The riscv64 registers of a vCPU: the frame is always valid, sys as its `have` says. */
+/**
+ * The riscv64 registers of a vCPU: the frame and fp are always valid, sys as its `have` says.
+ * `fp` is NULL where a guest has no F and D.
+ */
 typedef struct hvcore_bk_riscv64 {
     hvcore_riscv64_frame *frame;
     hvcore_riscv64_sys *sys;
+    hvcore_riscv64_fp *fp;
 } hvcore_bk_riscv64;
 
 /** A backend. Every slot is filled; `arch` says which register view is. */
@@ -51,8 +55,15 @@ typedef struct hvcore_backend_ops {
     /** Fill all of `info` but its size. */
     void (*info)(hvcore_backend_info *info);
 
-    int (*vm_create)(uint32_t max_vcpus, hvcore_bk_vm **vm, hvcore_error *err);
+    /** `opts` is complete (its size is the library's) and max_vcpus at least 1. */
+    int (*vm_create)(const hvcore_vm_opts *opts, hvcore_bk_vm **vm, hvcore_error *err);
     void (*vm_destroy)(hvcore_bk_vm *vm);
+    /** The guest's `time` counter now. Any thread. 0 without HVCORE_CAP_TIMER. */
+    uint64_t (*time)(hvcore_bk_vm *vm);
+    /** When, on the clock of hvcore_clock_ns(), it will be `ticks`; UINT64_MAX: never. Any thread. */
+    uint64_t (*time_ns)(hvcore_bk_vm *vm, uint64_t ticks);
+    /** Lockstep: nobody has work before `ticks`, let that be now; it never goes backwards. */
+    void (*time_skip)(hvcore_bk_vm *vm, uint64_t ticks);
     /** Ranges never overlap what is mapped. On failure nothing has changed. */
     int (*mem_map)(hvcore_bk_vm *vm, const hvcore_bk_region *region, hvcore_error *err);
     /** The range may have holes. Not halfway: -HVCORE_E_NOMEM leaves everything as it was. */
@@ -66,7 +77,8 @@ typedef struct hvcore_backend_ops {
     int (*enter)(hvcore_bk_vcpu *vcpu, const hvcore_bk_limits *limits, hvcore_event *event);
     /** End the current enter(), or the next one if none is going on. Any thread, signal-safe. */
     void (*kick)(hvcore_bk_vcpu *vcpu);
-    /** Forget translations that a change of the memory map made stale. */
+    /** Forget translations of both stages and decoded instructions: a change of the memory map, or
+     *  another hart's remote SFENCE.VMA or FENCE.I. */
     void (*flush)(hvcore_bk_vcpu *vcpu);
     /** Leave the physical processor; the state is then in memory. */
     int (*detach)(hvcore_bk_vcpu *vcpu);

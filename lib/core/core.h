@@ -4,7 +4,8 @@
  *
  * Locks: hvcore_vm.lock serialises whoever changes a VM (map, MMIO ranges, vCPU list, policy,
  * pause). A vCPU in state GUEST reads all of that without a lock; therefore it never takes the
- * lock, and a change waits until no vCPU is in GUEST (rendezvous.h).
+ * lock, and a change waits until no vCPU is in GUEST (rendezvous.h). hvcore_vm.irq_lock comes after
+ * it: it keeps the interrupt controller, and the vCPU list for those who tell vCPUs of interrupts.
  */
 #ifndef HVC_CORE_H
 #define HVC_CORE_H
@@ -117,6 +118,8 @@ typedef struct hvc_program {
 
 void hvc_program_put(hvc_program *program);
 
+struct hvc_plic;
+
 struct hvcore_vm {
     hvc_ref refs;
     hvcore_ctx *ctx;
@@ -124,6 +127,7 @@ struct hvcore_vm {
     hvcore_backend_info info;
     hvcore_bk_vm *bk;
     uint32_t arch, max_vcpus;
+    uint32_t lockstep; /* 1: HVCORE_SCHEDULE_LOCKSTEP */
 
     hvc_lock lock;
     hvc_regions regions;
@@ -132,7 +136,14 @@ struct hvcore_vm {
     hvcore_view *views;
     hvc_program *program; /* of vCPUs that are yet to come; NULL: no policy */
     uint32_t paused;
-    hvcore_vcpu **vcpu; /* max_vcpus slots, not references */
+    _Atomic(hvcore_vcpu *) *vcpu; /* max_vcpus slots, not references */
+
+    hvc_lock irq_lock; /* the interrupt controller; nobody waits for a vCPU while holding it */
+    struct hvc_plic *irqchip;
+
+    _Atomic uint32_t driven; /* lockstep: 1 while a thread runs the VM or one of its vCPUs */
+    uint32_t turn;           /* lockstep: number of the vCPU whose turn it is */
+    uint64_t turn_left;      /* lockstep: instructions left of it */
 
     hvcore_console_fn console;
     void *console_user;

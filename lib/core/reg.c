@@ -5,19 +5,22 @@
 #include "lib/arch/riscv64.h"
 #include "lib/core/vcpu.h"
 
-typedef enum place { IN_X, IN_PC, IN_MODE, IN_SYS } place;
+typedef enum place { IN_X, IN_PC, IN_MODE, IN_SYS, IN_F, IN_FCSR } place;
 
 typedef struct row {
     hvcore_reg reg;
     const char *name;
     uint8_t place; /* enum place */
-    uint8_t index; /* x register, or position in hvcore_riscv64_sys */
+    uint8_t index; /* x or f register, or position in hvcore_riscv64_sys */
     uint16_t at;   /* IN_SYS: offset */
 } row;
 
 #define REG(class, index) ((uint32_t)(class) << 24 | (uint32_t)(index) << 8 | 8)
 /* clang-format off */
 #define X(n, name) {REG(HVCORE_REG_GPR, n), name, IN_X, n, 0}
+/* clang-format on */
+/* clang-format off */
+#define F(n) {REG(HVCORE_REG_FPR, n), "f" #n, IN_F, n, 0}
 /* clang-format on */
 #define SYS(name, csr)                                                   \
     {REG(HVCORE_REG_CSR, csr), #name, IN_SYS, HVCORE_RISCV64_SYS_##name, \
@@ -35,8 +38,13 @@ static const row riscv64[] = {
     {REG(HVCORE_REG_GPR, 32), "pc", IN_PC, 0, 0},
     {REG(HVCORE_REG_MODE, 0), "mode", IN_MODE, 0, 0},
     HVCORE_RISCV64_SYS(SYS)
+    {REG(HVCORE_REG_CSR, 3), "fcsr", IN_FCSR, 0, 0},
+    F(0),  F(1),  F(2),  F(3),  F(4),  F(5),  F(6),  F(7),  F(8),  F(9),  F(10),
+    F(11), F(12), F(13), F(14), F(15), F(16), F(17), F(18), F(19), F(20), F(21),
+    F(22), F(23), F(24), F(25), F(26), F(27), F(28), F(29), F(30), F(31),
 };
 /* clang-format on */
+enum { FCSR_BITS = 0xff }; /* frm, fflags (Unpriv. 20.2) */
 enum { ROWS = sizeof(riscv64) / sizeof(riscv64[0]) };
 
 /* 0 and *found, or why there is none. */
@@ -51,15 +59,33 @@ static int find(hvcore_reg reg, const row **found)
     return -HVCORE_E_NOTFOUND;
 }
 
+static bool is_fp(const row *r)
+{
+    return r->place == IN_F || r->place == IN_FCSR;
+}
+
 static uint64_t *sys_field(hvcore_vcpu *v, const row *r)
 {
     return (uint64_t *)(void *)((char *)v->cpu.sys + r->at);
 }
 
+/* hvip is read with what the lines drive now. */
+static int get_sys(hvcore_vcpu *v, const row *r, uint64_t *value)
+{
+    int rc = r->index == HVCORE_RISCV64_SYS_hvip ? hvc_line_serve(v) : 0;
+    if (!rc) {
+        rc = v->ops->sys_load(v->bk, UINT64_C(1) << r->index);
+    }
+    *value = rc ? 0 : *sys_field(v, r);
+    return rc;
+}
+
 static int get(hvcore_vcpu *v, const row *r, uint64_t *value)
 {
     const hvcore_riscv64_frame *f = v->cpu.frame;
-    int rc = 0;
+    if (is_fp(r) && !v->cpu.fp) {
+        return -HVCORE_E_UNSUPPORTED;
+    }
     switch ((place)r->place) {
     case IN_X:
         *value = f->x[r->index];
@@ -71,11 +97,15 @@ static int get(hvcore_vcpu *v, const row *r, uint64_t *value)
         *value = f->sstatus & HVC_SSTATUS_SPP ? HVCORE_RISCV64_VS : HVCORE_RISCV64_VU;
         break;
     case IN_SYS:
-        rc = v->ops->sys_load(v->bk, UINT64_C(1) << r->index);
-        *value = rc ? 0 : *sys_field(v, r);
+        return get_sys(v, r, value);
+    case IN_F:
+        *value = v->cpu.fp->f[r->index];
+        break;
+    case IN_FCSR:
+        *value = v->cpu.fp->fcsr;
         break;
     }
-    return rc;
+    return 0;
 }
 
 /* A pc that is set replaces the step that an answered instruction still owes. */
@@ -108,6 +138,12 @@ static int set_sys(hvcore_vcpu *v, const row *r, uint64_t value)
     if (r->index == HVCORE_RISCV64_SYS_henvcfg) {
         return -HVCORE_E_UNSUPPORTED;
     }
+    if (r->index == HVCORE_RISCV64_SYS_hvip) {
+        int lines = hvc_line_set_hvip(v, &value);
+        if (lines) {
+            return lines;
+        }
+    }
     *sys_field(v, r) = value;
     v->cpu.sys->dirty |= UINT64_C(1) << r->index;
     int rc = v->ops->sys_store(v->bk);
@@ -119,6 +155,9 @@ static int set_sys(hvcore_vcpu *v, const row *r, uint64_t value)
 
 static int set(hvcore_vcpu *v, const row *r, uint64_t value)
 {
+    if (is_fp(r) && !v->cpu.fp) {
+        return -HVCORE_E_UNSUPPORTED;
+    }
     switch ((place)r->place) {
     case IN_X:
         v->cpu.frame->x[r->index] = r->index ? value : 0;
@@ -129,6 +168,12 @@ static int set(hvcore_vcpu *v, const row *r, uint64_t value)
         return set_mode(v, value);
     case IN_SYS:
         return set_sys(v, r, value);
+    case IN_F:
+        v->cpu.fp->f[r->index] = value;
+        return 0;
+    case IN_FCSR:
+        v->cpu.fp->fcsr = value & FCSR_BITS;
+        return 0;
     }
     return -HVCORE_E_NOTFOUND;
 }

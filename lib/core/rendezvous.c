@@ -7,9 +7,11 @@
 static void kick_if_inside(hvcore_vcpu *v, uint32_t seen)
 {
     while ((seen & HVC_STATE) == HVC_GUEST) {
-        uint32_t leaving = (seen & (uint32_t)HVC_REQUESTS) | HVC_LEAVING;
+        uint32_t leaving = (seen & ~(uint32_t)HVC_STATE) | HVC_LEAVING;
         if (atomic_compare_exchange_weak(&v->word, &seen, leaving)) {
-            v->ops->kick(v->bk);
+            if (!v->vm->lockstep) {
+                v->ops->kick(v->bk);
+            }
             return;
         }
     }
@@ -18,10 +20,19 @@ static void kick_if_inside(hvcore_vcpu *v, uint32_t seen)
 void hvc_request(hvcore_vcpu *v, uint32_t bits)
 {
     uint32_t seen = atomic_fetch_or(&v->word, bits) | bits;
-    if (seen & (HVC_REQ_HOLD | HVC_REQ_PAUSE)) {
-        hvc_host_unpark(&v->word); /* it may be parked, and the request may end that */
+    if (seen & HVC_PARKED && bits & HVC_WAKES) {
+        hvc_host_unpark(&v->word);
     }
     kick_if_inside(v, seen);
+}
+
+void hvc_park(hvcore_vcpu *v, uint32_t bits, uint64_t until)
+{
+    uint32_t seen = atomic_fetch_or(&v->word, HVC_PARKED);
+    if ((seen & HVC_REQUESTS) == bits) {
+        hvc_host_park(&v->word, seen | HVC_PARKED, until);
+    }
+    atomic_fetch_and(&v->word, ~(uint32_t)HVC_PARKED);
 }
 
 static void wait_out(hvcore_vcpu *v)
@@ -41,8 +52,9 @@ void hvc_hold_one(hvcore_vcpu *v, uint32_t bit)
 void hvc_release_one(hvcore_vcpu *v, uint32_t clear, uint32_t requests)
 {
     atomic_fetch_or(&v->word, requests);
-    atomic_fetch_and(&v->word, ~clear);
-    hvc_host_unpark(&v->word);
+    if (atomic_fetch_and(&v->word, ~clear) & HVC_PARKED) {
+        hvc_host_unpark(&v->word);
+    }
 }
 
 /* All are asked before the first is waited for: they leave in parallel. */
@@ -65,6 +77,47 @@ void hvc_release(hvcore_vm *vm, uint32_t requests)
     for (uint32_t i = 0; i < vm->max_vcpus; i++) {
         if (vm->vcpu[i]) {
             hvc_release_one(vm->vcpu[i], HVC_REQ_HOLD, requests);
+        }
+    }
+}
+
+/* ---- remote fences -------------------------------------------------------------------------- */
+
+/*
+ * A vCPU in OUT serves FLUSH before it enters. One that has served a flush since `before` has been
+ * OUT since; it may be inside again, so its word alone does not tell. The word is read first: if it
+ * is that of a new stay in GUEST, the count that led there is seen.
+ */
+static void wait_flushed(hvcore_vcpu *v, uint32_t before)
+{
+    uint32_t seen;
+    while ((seen = atomic_load(&v->word)) & HVC_STATE && atomic_load(&v->flushes) == before) {
+        hvc_host_park(&v->word, seen, HVC_FOREVER);
+    }
+}
+
+static void fence_word(_Atomic(hvcore_vcpu *) *vcpu, uint64_t set)
+{
+    uint32_t before[64];
+    for (uint32_t i = 0; i < 64 && set >> i; i++) {
+        if (set >> i & 1) {
+            before[i] = atomic_load(&vcpu[i]->flushes);
+            hvc_request(vcpu[i], HVC_REQ_FLUSH);
+        }
+    }
+    for (uint32_t i = 0; i < 64 && set >> i; i++) {
+        if (set >> i & 1) {
+            wait_flushed(vcpu[i], before[i]);
+            hvcore_vcpu_unref(vcpu[i]);
+        }
+    }
+}
+
+void hvc_fence(hvcore_vm *vm, const hvc_vcpu_set *set)
+{
+    for (uint32_t n = 0; n < HVC_SET_WORDS; n++) {
+        if (set->word[n]) {
+            fence_word(&vm->vcpu[64 * n], set->word[n]);
         }
     }
 }

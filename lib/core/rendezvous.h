@@ -10,6 +10,12 @@
  * waits until all are OUT; nobody enters while HOLD or PAUSE is set. The waiter itself is OUT (it
  * is in the caller's code or a callback), so two of them cannot wait for each other; the VM's lock
  * orders them.
+ *
+ * A vCPU that sleeps in OUT says so with PARKED, which it sets before it looks at the requests for
+ * the last time; a request comes after that look and finds PARKED, or before it and is seen.
+ *
+ * In a lockstep VM nobody kicks: where a stretch of guest code ends must not depend on the host's
+ * time. It is short.
  */
 #ifndef HVC_RENDEZVOUS_H
 #define HVC_RENDEZVOUS_H
@@ -27,7 +33,12 @@ enum hvc_word {
     HVC_REQ_FLUSH = 32,   /* translations are stale */
     HVC_REQ_POLICY = 64,  /* hedeleg has to be written anew */
     HVC_REQ_SETTLE = 128, /* the VM has stopped: look */
-    HVC_REQUESTS = ~HVC_STATE
+    HVC_REQ_IRQ = 256,    /* interrupt lines have changed */
+    HVC_REQ_START = 512,  /* the hart is started: start_pc and start_arg are filled */
+    HVC_REQUESTS = 1020,  /* mask */
+    HVC_PARKED = 1024,    /* the owner sleeps, or is about to */
+    /* what a sleeping vCPU has to wake up for; the rest can wait until it does */
+    HVC_WAKES = HVC_REQ_CANCEL | HVC_REQ_SETTLE | HVC_REQ_IRQ | HVC_REQ_START
 };
 
 /* OUT -> GUEST if there is no request at all; false otherwise. Owner. */
@@ -41,7 +52,7 @@ static inline bool hvc_word_enter(_Atomic uint32_t *word)
 /* -> OUT; wakes those who wait for it. Owner. */
 static inline void hvc_word_leave(_Atomic uint32_t *word)
 {
-    uint32_t old = atomic_fetch_and_explicit(word, (uint32_t)HVC_REQUESTS, memory_order_acq_rel);
+    uint32_t old = atomic_fetch_and_explicit(word, ~(uint32_t)HVC_STATE, memory_order_acq_rel);
     if ((old & HVC_STATE) == HVC_LEAVING) {
         hvc_host_unpark(word);
     }
@@ -59,8 +70,24 @@ static inline void hvc_word_served(_Atomic uint32_t *word, uint32_t bits)
     atomic_fetch_and_explicit(word, ~bits, memory_order_acq_rel);
 }
 
-/* Ask: set the bits and kick the vCPU out of the guest. Any thread, signal-safe. */
+/* Ask: set the bits, kick the vCPU out of the guest or wake it. Any thread, signal-safe. */
 void hvc_request(hvcore_vcpu *vcpu, uint32_t bits);
+
+/* Sleep in OUT while the requests are still `bits`, at most until `until`. Owner. */
+void hvc_park(hvcore_vcpu *vcpu, uint32_t bits, uint64_t until);
+
+/* A set of vCPUs of a VM, by number. */
+enum { HVC_SET_WORDS = HVC_MAX_VCPUS / 64 };
+typedef struct hvc_vcpu_set {
+    uint64_t word[HVC_SET_WORDS];
+} hvc_vcpu_set;
+
+/*
+ * Have the vCPUs of the set, on each of which the caller holds a reference, forget translations.
+ * When it returns, none of them uses an old one any more. No lock, nobody is held: the caller is
+ * OUT, and waits only for who is in GUEST. The references are given back.
+ */
+void hvc_fence(hvcore_vm *vm, const hvc_vcpu_set *set);
 
 /*
  * Hold all vCPUs of a VM (or one), and let them go again with more requests set. The VM's lock is

@@ -3,6 +3,7 @@
 #include "lib/core/core.h"
 #include "lib/core/rendezvous.h"
 #include "lib/core/vcpu.h"
+#include "lib/host/mem.h"
 
 void hvc_program_put(hvc_program *p)
 {
@@ -37,10 +38,12 @@ static int compile(hvcore_vm *vm, hvcore_policy *policy, hvc_program **out, hvco
     if (!report && warns) {
         report = &own;
     }
+    /* No guest has double traps (henvcfg.DTE is 0) or SBI FWFT, and there is no debugger yet. */
     hvc_policy_facts facts = {.arch = vm->arch,
                               .delegatable = vm->info.delegatable,
                               .emulators = emulators,
                               .firmware_honours = !!(vm->info.caps & HVCORE_CAP_HONOURS_HEDELEG)};
+    memcpy(facts.fixed, vm->info.fixed, sizeof(facts.fixed));
     hvc_program *p = hvc_host_alloc(sizeof(*p));
     if (!p) {
         return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_POLICY,

@@ -4,7 +4,7 @@
 #include "lib/host/mem.h"
 
 static int check(hvcore_vm *vm, uint32_t index, const hvcore_vcpu_opts *opts, hvcore_vcpu **out,
-                 hvcore_error *err)
+                 uint32_t *flags, hvcore_error *err)
 {
     hvcore_vcpu_opts o = HVCORE_VCPU_OPTS_INIT;
     if (!vm || !out) {
@@ -12,7 +12,7 @@ static int check(hvcore_vm *vm, uint32_t index, const hvcore_vcpu_opts *opts, hv
                         "A vCPU needs a VM and a place to be put.");
     }
     int rc = opts ? hvc_struct_in(&o, sizeof(o), opts, "vCPU options", err) : 0;
-    if (!rc && o.flags) {
+    if (!rc && o.flags & ~(uint32_t)HVCORE_VCPU_OFF) {
         rc = hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_CORE, "Unknown vCPU flags 0x%x.", o.flags);
     }
     if (!rc && index >= vm->max_vcpus) {
@@ -20,7 +20,28 @@ static int check(hvcore_vm *vm, uint32_t index, const hvcore_vcpu_opts *opts, hv
                       "The VM was made for vCPUs 0 to %u; %u is asked for.", vm->max_vcpus - 1,
                       index);
     }
+    *flags = o.flags;
     return rc;
+}
+
+/*
+ * Change a slot of the VM's list. Those in GUEST read it without a lock: a vCPU that goes may not
+ * be in the hands of one of them. The lock is held.
+ */
+static void put_slot(hvcore_vm *vm, uint32_t index, hvcore_vcpu *v)
+{
+    if (!v) {
+        hvc_hold(vm);
+    }
+    hvc_host_lock(&vm->irq_lock);
+    vm->vcpu[index] = v;
+    if (v) {
+        hvc_irqchip_join(vm, v);
+    }
+    hvc_host_unlock(&vm->irq_lock);
+    if (!v) {
+        hvc_release(vm, 0);
+    }
 }
 
 /* Enter the VM's list, with the policy and pause that hold now; the lock is held. */
@@ -40,14 +61,16 @@ static int enlist(hvcore_vm *vm, hvcore_vcpu *v, hvcore_error *err)
         hvc_ref_get(&v->program->refs);
     }
     atomic_store(&v->word, (uint32_t)HVC_REQ_POLICY | (vm->paused ? (uint32_t)HVC_REQ_PAUSE : 0));
-    vm->vcpu[v->index] = v;
+    v->ops->riscv64(v->bk, &v->cpu);
+    put_slot(vm, v->index, v);
     return 0;
 }
 
 int hvcore_vcpu_create(hvcore_vm *vm, uint32_t index, const hvcore_vcpu_opts *opts,
                        hvcore_vcpu **out, hvcore_error *err)
 {
-    int rc = check(vm, index, opts, out, err);
+    uint32_t flags = 0;
+    int rc = check(vm, index, opts, out, &flags, err);
     if (rc) {
         return rc;
     }
@@ -59,6 +82,7 @@ int hvcore_vcpu_create(hvcore_vm *vm, uint32_t index, const hvcore_vcpu_opts *op
     v->index = index;
     v->vm = vm;
     v->ops = vm->ops;
+    v->hart = flags & HVCORE_VCPU_OFF ? HVC_HART_STOPPED : HVC_HART_STARTED;
     v->state = (hvcore_riscv64_state){
         .size = sizeof(v->state),
         .version = 1,
@@ -72,7 +96,6 @@ int hvcore_vcpu_create(hvcore_vm *vm, uint32_t index, const hvcore_vcpu_opts *op
         return rc;
     }
     hvcore_vm_ref(vm);
-    v->ops->riscv64(v->bk, &v->cpu);
     *out = v;
     return 0;
 }
@@ -90,7 +113,7 @@ void hvcore_vcpu_unref(hvcore_vcpu *v)
     }
     hvcore_vm *vm = v->vm;
     hvc_host_lock(&vm->lock);
-    vm->vcpu[v->index] = NULL;
+    put_slot(vm, v->index, NULL);
     vm->ops->vcpu_destroy(v->bk);
     hvc_host_unlock(&vm->lock);
     hvc_program_put(v->program);

@@ -12,13 +12,15 @@ typedef enum hvc_pending_kind {
     HVC_PENDING_LOAD = 1,  /* an MMIO load: reg gets value[0] */
     HVC_PENDING_STORE = 2, /* an MMIO store: the step is owed */
     HVC_PENDING_CALL = 3,  /* a call: a0, a1 get value[0], value[1] */
-    HVC_PENDING_STEP = 4   /* nothing but the step is owed */
+    HVC_PENDING_STEP = 4,  /* nothing but the step is owed */
+    HVC_PENDING_BEGIN = 5  /* the hart begins at value[0] with a1 = value[1] */
 } hvc_pending_kind;
 
 typedef struct hvc_pending {
     uint8_t kind;      /* hvc_pending_kind */
     uint8_t needs;     /* 1: the VMM has to fill it before the next run */
     uint8_t filled;    /* 1: settle it at the next look or run */
+    uint8_t waits;     /* 1: an interrupt fills it */
     uint8_t sign;      /* LOAD: sign-extend */
     uint8_t reg;       /* LOAD: destination, STORE: source */
     uint8_t width;     /* LOAD, STORE: bytes */
@@ -29,11 +31,33 @@ typedef struct hvc_pending {
 
 /* What is to be done after the vCPU has left GUEST, before it enters again. */
 typedef enum hvc_outside {
-    HVC_OUTSIDE_NONE = 0,
+    HVC_OUTSIDE_NONE = 0,    /* nothing: it waits, or has stopped itself */
     HVC_OUTSIDE_MMIO = 1,    /* call the range's callback */
     HVC_OUTSIDE_CONSOLE = 2, /* write console bytes */
-    HVC_OUTSIDE_STOP = 3     /* stop the VM */
+    HVC_OUTSIDE_STOP = 3,    /* stop the VM */
+    HVC_OUTSIDE_FENCE = 4    /* have others forget translations */
 } hvc_outside;
+
+/* States of a hart, as SBI HSM numbers them; a start takes two steps for whoever makes it. */
+enum hvc_hart {
+    HVC_HART_STARTED = 0,
+    HVC_HART_STOPPED = 1,
+    HVC_HART_START_PENDING = 2,
+    HVC_HART_SUSPENDED = 4,
+    HVC_HART_CLAIMED = 7 /* START_PENDING, and start_pc, start_arg are being written */
+};
+
+/*
+ * What drives a vCPU's interrupts from outside, beside what the vCPU itself has in hvip. Two levels
+ * for VSEIP, one for VSTIP. VSSIP is the guest's own bit: it is set once, or cleared once.
+ */
+enum hvc_line {
+    HVC_LINE_SOFT_SET = 1,
+    HVC_LINE_SOFT_CLEAR = 2,
+    HVC_LINE_TIMER = 4,
+    HVC_LINE_EXTERNAL = 8, /* by the VMM */
+    HVC_LINE_IRQCHIP = 16  /* external, by the interrupt controller */
+};
 
 /* Who is inside hvcore_vcpu_run. */
 enum hvc_running { HVC_IDLE = 0, HVC_RUNNING = 1, HVC_IN_CALLBACK = 2 };
@@ -76,10 +100,19 @@ struct hvcore_vcpu {
     _Atomic uint32_t word;    /* rendezvous.h */
     _Atomic uint32_t running; /* hvc_running */
     _Atomic uint64_t cancel;  /* 1 << 32 | token: a cancel is pending */
+    _Atomic uint32_t flushes; /* how often FLUSH has been served; written in OUT */
+
+    _Atomic uint32_t lines; /* hvc_line */
+    _Atomic uint32_t hart;  /* hvc_hart */
+    uint64_t hvip_own;      /* VSTIP and VSEIP as hvcore_reg_set_u64() left them */
+    uint64_t start_pc;      /* for HVC_REQ_START */
+    uint64_t start_arg;
+    uint64_t wake_ticks; /* it waits: when its timer ends that, UINT64_MAX never */
 
     hvc_pending pending;
     hvc_outside outside;
     hvc_mmio mmio;         /* OUTSIDE_MMIO: the range, copied */
+    hvc_vcpu_set fence;    /* OUTSIDE_FENCE: whom, a reference on each */
     uint64_t console_addr; /* OUTSIDE_CONSOLE */
     uint64_t console_len;
     char console_byte;
@@ -94,12 +127,19 @@ struct hvcore_vcpu {
 /*
  * What lib/run needs to know of an architecture. Flow: 0 go on, HVC_FLOW_*, or a negative error.
  */
-enum hvc_flow { HVC_FLOW_ON = 0, HVC_FLOW_OUTSIDE = 1, HVC_FLOW_EXIT = 2 };
+enum hvc_flow {
+    HVC_FLOW_ON = 0,
+    HVC_FLOW_OUTSIDE = 1,
+    HVC_FLOW_EXIT = 2,
+    HVC_FLOW_TURN = 3 /* lockstep: another vCPU's turn */
+};
 
 /* Handle v->event, a trap. */
 int hvc_riscv64_trap(hvcore_vcpu *v);
 /* Carry out v->pending, which is filled. */
 void hvc_riscv64_settle(hvcore_vcpu *v);
+/* The hart begins at `pc` with a1 = `arg`, as SBI HSM says. Owner. 0 or an error. */
+int hvc_riscv64_begin(hvcore_vcpu *v, uint64_t pc, uint64_t arg);
 /* Deliver an exception in place of the current instruction. */
 int hvc_riscv64_inject(hvcore_vcpu *v, uint64_t cause, uint64_t tval, hvcore_error *err);
 
@@ -116,5 +156,21 @@ int hvc_exit_event(hvcore_vcpu *v, uint32_t reason);
 
 /* May the owner look at the state now? 0 or -HVCORE_E_BUSY. */
 int hvc_vcpu_look(hvcore_vcpu *v);
+
+/* ---- interrupts (irq.c) ---------------------------------------------------------------------- */
+
+/* Change lines: first `clear`, then `set`; the vCPU is told. Any thread, signal-safe. */
+void hvc_line_change(hvcore_vcpu *v, uint32_t clear, uint32_t set);
+/* Bring hvip up to date, and serve HVC_REQ_IRQ. Owner, not inside enter(). 0 or an error. */
+int hvc_line_serve(hvcore_vcpu *v);
+/* The owner writes *value to hvip: that is its own part from now on; the lines' is added. */
+int hvc_line_set_hvip(hvcore_vcpu *v, uint64_t *value);
+/*
+ * Interrupts that are pending and enabled, as bits of vsie; *ticks: when the timer will be among
+ * them, UINT64_MAX never. Owner, not inside enter(). 0 or an error.
+ */
+int hvc_line_pending(hvcore_vcpu *v, uint64_t *set, uint64_t *ticks);
+/* The level that the interrupt controller gives a new vCPU; vm->irq_lock is held. */
+void hvc_irqchip_join(hvcore_vm *vm, hvcore_vcpu *v);
 
 #endif

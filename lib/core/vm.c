@@ -45,6 +45,20 @@ static const hvcore_backend_ops *find(hvcore_ctx *ctx, const hvcore_vm_opts *o,
     return found;
 }
 
+static int check_schedule(const hvcore_vm_opts *o, const hvcore_backend_info *info,
+                          hvcore_error *err)
+{
+    if (o->reserved || o->schedule > HVCORE_SCHEDULE_LOCKSTEP) {
+        return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_CORE,
+                        "Unknown schedule %u, or a reserved field that is not 0.", o->schedule);
+    }
+    if (o->schedule == HVCORE_SCHEDULE_LOCKSTEP && !(info->caps & HVCORE_CAP_LOCKSTEP)) {
+        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_CORE,
+                        "Backend %s cannot run its vCPUs in lockstep.", info->name);
+    }
+    return 0;
+}
+
 static int check_opts(hvcore_ctx *ctx, hvcore_vm_opts *o, const hvcore_backend_ops **ops,
                       hvcore_backend_info *info, hvcore_error *err)
 {
@@ -76,7 +90,7 @@ static int check_opts(hvcore_ctx *ctx, hvcore_vm_opts *o, const hvcore_backend_o
                         info->name,
                         info->max_vcpus < HVC_MAX_VCPUS ? info->max_vcpus : HVC_MAX_VCPUS);
     }
-    return 0;
+    return check_schedule(o, info, err);
 }
 
 /* A riscv64 guest without any policy could not even take its own traps. */
@@ -109,18 +123,19 @@ static void destroy(hvcore_vm *vm)
     hvc_host_free(vm->regions.item);
     hvc_host_free(vm->mmios.item);
     hvc_host_free(vm->vcpu);
+    hvc_host_free(vm->irqchip);
     hvcore_ctx_unref(vm->ctx);
     hvc_host_free(vm);
 }
 
-static int build(hvcore_vm *vm, hvcore_error *err)
+static int build(hvcore_vm *vm, const hvcore_vm_opts *opts, hvcore_error *err)
 {
-    vm->vcpu = hvc_host_alloc(vm->max_vcpus * sizeof(hvcore_vcpu *));
+    vm->vcpu = hvc_host_alloc(vm->max_vcpus * sizeof(*vm->vcpu));
     if (!vm->vcpu) {
         return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_CORE, "No memory for a VM.");
     }
     hvcore_error own = HVCORE_ERROR_INIT;
-    int rc = vm->ops->vm_create(vm->max_vcpus, &vm->bk, &own);
+    int rc = vm->ops->vm_create(opts, &vm->bk, &own);
     if (rc) {
         vm->bk = NULL;
         return hvc_backend_failed(err, rc, &own, "a VM");
@@ -155,7 +170,8 @@ int hvcore_vm_create(hvcore_ctx *ctx, const hvcore_vm_opts *opts, hvcore_vm **ou
     vm->info = info;
     vm->arch = o.arch;
     vm->max_vcpus = o.max_vcpus;
-    rc = build(vm, err);
+    vm->lockstep = o.schedule == HVCORE_SCHEDULE_LOCKSTEP;
+    rc = build(vm, &o, err);
     if (rc) {
         destroy(vm);
         return rc;

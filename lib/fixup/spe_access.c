@@ -8,7 +8,7 @@
 
 /* ESR_EL2 (DDI0487 D24.2.40) */
 #define ESR_EC(esr) ((esr) >> 26 & 0x3f)
-#define ESR_IL (UINT64_C(1) << 25)
+#define ESR_IL (UINT32_C(1) << 25)
 #define ESR_ISS UINT64_C(0x1ffffff)
 #define ESR_UNDEFINED ESR_IL /* EC 0 */
 #define ISS_SYS64_RES0 (UINT64_C(7) << 22)
@@ -82,12 +82,12 @@ static hvcore_result answer(uint32_t kind, uint32_t arg, uint64_t addr)
 
 static hvcore_result undefined(void)
 {
-    return answer(HVCORE_RESULT_INJECT, HVCORE_SPE_EC_UNDEFINED, ESR_UNDEFINED);
+    return answer(HVCORE_RESULT_INJECT, ESR_UNDEFINED, 0);
 }
 
 static hvcore_result forward(uint64_t esr)
 {
-    return answer(HVCORE_RESULT_INJECT, (uint32_t)ESR_EC(esr), esr & UINT32_MAX);
+    return answer(HVCORE_RESULT_INJECT, (uint32_t)esr, 0);
 }
 
 static hvcore_result leave(uint32_t why, const hvcore_event *event)

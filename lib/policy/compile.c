@@ -8,57 +8,24 @@
 #include "lib/arch/riscv64.h"
 #include "lib/core/error.h"
 #include "lib/host/mem.h"
-#include "lib/policy/policy.h"
-
-/*
- * The base "linux-guest" (specs 3.4, with two differences: 4 and 6 are redirected as long as
- * nothing in the library carries out a misaligned access, and 21 and 23 are emulated because an
- * access that nobody answers leaves the run loop as an MMIO exit anyway). What is not here exits:
- * 9, 11 and 16, what is reserved and what is custom. Late arrivals are redirected and counted.
- */
-static const uint8_t base[HVC_POLICY_CLASSES] = {
-    [HVCORE_RISCV64_INSN_MISALIGNED] = HVCORE_DO_DELEGATE,
-    [HVCORE_RISCV64_INSN_ACCESS] = HVCORE_DO_REDIRECT,
-    [HVCORE_RISCV64_ILLEGAL_INSN] = HVCORE_DO_DELEGATE,
-    [HVCORE_RISCV64_BREAKPOINT] = HVCORE_DO_DELEGATE,
-    [HVCORE_RISCV64_LOAD_MISALIGNED] = HVCORE_DO_REDIRECT,
-    [HVCORE_RISCV64_LOAD_ACCESS] = HVCORE_DO_REDIRECT,
-    [HVCORE_RISCV64_STORE_MISALIGNED] = HVCORE_DO_REDIRECT,
-    [HVCORE_RISCV64_STORE_ACCESS] = HVCORE_DO_REDIRECT,
-    [HVCORE_RISCV64_ECALL_U] = HVCORE_DO_DELEGATE,
-    [HVCORE_RISCV64_ECALL_VS] = HVCORE_DO_EMULATE,
-    [HVCORE_RISCV64_INSN_PAGE] = HVCORE_DO_DELEGATE,
-    [HVCORE_RISCV64_LOAD_PAGE] = HVCORE_DO_DELEGATE,
-    [HVCORE_RISCV64_STORE_PAGE] = HVCORE_DO_DELEGATE,
-    [HVCORE_RISCV64_SOFTWARE_CHECK] = HVCORE_DO_DELEGATE,
-    [HVCORE_RISCV64_HARDWARE_ERROR] = HVCORE_DO_DELEGATE,
-    [HVCORE_RISCV64_INSN_GUEST_PAGE] = HVCORE_DO_REDIRECT,
-    [HVCORE_RISCV64_LOAD_GUEST_PAGE] = HVCORE_DO_EMULATE,
-    [HVCORE_RISCV64_VIRTUAL_INSN] = HVCORE_DO_EMULATE,
-    [HVCORE_RISCV64_STORE_GUEST_PAGE] = HVCORE_DO_EMULATE,
-};
-
-/* What the policy says about a trap, before any machine is asked. */
-typedef struct decision {
-    uint8_t act, late, as, count;
-    uint16_t rule;
-} decision;
+#include "lib/policy/decide.h"
 
 /* What a rule asks for and this machine cannot do. */
 typedef struct lack {
     const char *name, *advice, *why;
 } lack;
 
-/* Who does what is said, and why. `lack`: it is not what the rule asks for. */
+/* Who does what is said, and why. `lack`: it is not what rule number `asker` asks for. */
 typedef struct verdict {
     uint32_t enforcer;
     const char *why;
     const lack *lack;
+    uint32_t asker;
 } verdict;
 
 typedef struct line {
     uint32_t cls, from;
-    decision said;
+    hvc_decision said;
     uint8_t as; /* cause that the guest sees */
     verdict verdict;
 } line;
@@ -90,55 +57,27 @@ static const lack fw_not_trusted = {
 static const lack no_emulator = {
     "NO_EMULATOR", "nothing here can carry it out; redirect it, or set on_unenforceable.",
     "NO_EMULATOR: nothing here can carry it out, so the guest gets the trap"};
+static const lack debug_conflict = {
+    "DEBUG_CONFLICT",
+    "a debugger owns the guest's breakpoints; redirect it, or set on_unenforceable.",
+    "DEBUG_CONFLICT: a debugger owns breakpoints; the library gives the guest its own"};
+static const lack misaligned_pair = {
+    "MISALIGNED_PAIR",
+    "guests have one switch for 4 and 6; delegate both or none, or set on_unenforceable.",
+    "MISALIGNED_PAIR: one switch of the guest's is for 4 and 6, so the library redirects it"};
+static const lack backend_fixed = {
+    "BACKEND_FIXED", "the backend lets nobody change this; drop it, or set on_unenforceable.",
+    "BACKEND_FIXED: the backend does something else with it, under any policy"};
+static const lack no_double_trap_action = {
+    "NO_DOUBLE_TRAP_ACTION",
+    "it redirects, and guests have double traps; add a rule for these, or set on_unenforceable.",
+    "NO_DOUBLE_TRAP_ACTION: rules redirect and none names this cause; it leaves to the VMM"};
 
 uint64_t hvc_hedeleg_effective(uint64_t want, uint64_t writable, bool debug_breakpoints,
                                uint64_t intercept)
 {
     uint64_t debug = debug_breakpoints ? HVC_BIT(HVCORE_RISCV64_BREAKPOINT) : 0;
     return want & writable & ~debug & ~intercept;
-}
-
-/* --- decide ----------------------------------------------------------------------------------- */
-
-static decision decide_base(unsigned cls)
-{
-    return (decision){.act = base[cls] ? base[cls] : HVCORE_DO_EXIT,
-                      .late = HVCORE_DO_REDIRECT,
-                      .as = hvc_riscv64_causes[cls].redirect,
-                      .count = 1};
-}
-
-static decision decide(const hvcore_policy *p, unsigned mode, unsigned cls)
-{
-    uint32_t number = hvc_policy_find(p, mode, cls);
-    decision d = decide_base(cls);
-    if (number) {
-        const hvc_rule *r = &p->rule[number - 1];
-        d.act = r->act;
-        d.late = r->late;
-        d.as = r->flags & HVCORE_TRAP_AS ? r->as : d.as;
-        d.count = !(r->flags & HVCORE_TRAP_NO_COUNT);
-        d.rule = (uint16_t)number;
-    }
-    return d;
-}
-
-static bool is_delegated(const hvcore_policy *p, unsigned cls)
-{
-    return decide(p, HVCORE_RISCV64_VU, cls).act == HVCORE_DO_DELEGATE &&
-           decide(p, HVCORE_RISCV64_VS, cls).act == HVCORE_DO_DELEGATE;
-}
-
-/* All of them have a bit in the architecture: the base by its table, rules by NOT_DELEGATABLE. */
-static uint64_t delegated_causes(const hvcore_policy *p)
-{
-    uint64_t set = 0;
-    for (unsigned cls = 0; cls < HVC_POLICY_CLASSES; cls++) {
-        if (is_delegated(p, cls)) {
-            set |= HVC_BIT(cls);
-        }
-    }
-    return set;
 }
 
 /* --- enforce ---------------------------------------------------------------------------------- */
@@ -156,14 +95,19 @@ static void give(hvc_action *a)
     a->count = seen;
 }
 
-/* A lack counts only against rules: the base takes what the machine has. */
-static verdict lacking(const decision *d, const lack *l)
+static verdict by(uint32_t enforcer, const char *why)
 {
-    return (verdict){HVCORE_BY_LIBRARY, l->why, d->rule ? l : NULL};
+    return (verdict){.enforcer = enforcer, .why = why};
+}
+
+/* A lack counts only against rules: the base takes what the machine has. */
+static verdict lacking(const hvc_decision *d, const lack *l)
+{
+    return (verdict){HVCORE_BY_LIBRARY, l->why, d->rule ? l : NULL, d->rule};
 }
 
 /* The hardware does it; prepare for what arrives in software all the same. */
-static verdict delegate(const compiler *c, unsigned cls, const decision *d, hvc_action *a)
+static verdict delegate(const compiler *c, unsigned cls, const hvc_decision *d, hvc_action *a)
 {
     static const char *const why[] = {
         [HVCORE_DO_NONE] = "hedeleg has the bit; firmware is trusted, a late arrival exits",
@@ -185,61 +129,82 @@ static verdict delegate(const compiler *c, unsigned cls, const decision *d, hvc_
     if (distrusted || helpless) {
         return lacking(d, distrusted ? &fw_not_trusted : &no_emulator);
     }
-    return (verdict){HVCORE_BY_HARDWARE, why[d->late], NULL};
+    return by(HVCORE_BY_HARDWARE, why[d->late]);
+}
+
+/* Guests have one switch for both misaligned causes, and the policy tears them apart. */
+static bool splits_pair(const compiler *c)
+{
+    return c->facts->fwft_misaligned &&
+           hvc_policy_delegates(c->policy, HVCORE_RISCV64_LOAD_MISALIGNED) !=
+               hvc_policy_delegates(c->policy, HVCORE_RISCV64_STORE_MISALIGNED);
+}
+
+/* The pair, if the guest's switch cannot serve the policy: then neither is delegated. */
+static uint64_t split_pair(const compiler *c)
+{
+    return splits_pair(c)
+               ? HVC_BIT(HVCORE_RISCV64_LOAD_MISALIGNED) | HVC_BIT(HVCORE_RISCV64_STORE_MISALIGNED)
+               : 0;
 }
 
 /* hedeleg does not have the bit: the guest gets the trap from the library, and it is not late. */
-static verdict delegate_in_software(const compiler *c, unsigned cls, const decision *d,
+static verdict delegate_in_software(const compiler *c, unsigned cls, const hvc_decision *d,
                                     hvc_action *a)
 {
     give(a);
-    if (!is_delegated(c->policy, cls)) {
-        return (verdict){HVCORE_BY_LIBRARY,
-                         "a rule takes it from the other mode, and hedeleg knows no modes", NULL};
+    if (!hvc_policy_delegates(c->policy, cls)) {
+        return by(HVCORE_BY_LIBRARY,
+                  "a rule takes it from the other mode, and hedeleg knows no modes");
     }
     if (!(c->facts->delegatable & HVC_BIT(cls))) {
         return lacking(d, &not_writable);
     }
-    return (verdict){HVCORE_BY_LIBRARY, "the library needs the trap for itself (debugger)", NULL};
+    if (cls == HVCORE_RISCV64_BREAKPOINT && c->facts->debug_breakpoints) {
+        return lacking(d, &debug_conflict);
+    }
+    if (split_pair(c) & HVC_BIT(cls)) {
+        return lacking(d, &misaligned_pair);
+    }
+    return by(HVCORE_BY_LIBRARY, "the library needs the trap for itself (debugger)");
 }
 
-static verdict enforce_delegate(const compiler *c, unsigned cls, const decision *d, hvc_action *a)
+static verdict enforce_delegate(const compiler *c, unsigned cls, const hvc_decision *d,
+                                hvc_action *a)
 {
     return c->table->hedeleg & HVC_BIT(cls) ? delegate(c, cls, d, a)
                                             : delegate_in_software(c, cls, d, a);
 }
 
-static verdict enforce_redirect(const compiler *c, unsigned cls, const decision *d, hvc_action *a)
+static verdict enforce_redirect(const compiler *c, unsigned cls, const hvc_decision *d,
+                                hvc_action *a)
 {
     (void)c;
     a->count = d->count;
-    return (verdict){HVCORE_BY_LIBRARY,
-                     d->as == cls ? "hedeleg lets it pass; the library gives it to the guest"
-                                  : "the library gives it to the guest as another cause",
-                     NULL};
+    return by(HVCORE_BY_LIBRARY, d->as == cls
+                                     ? "hedeleg lets it pass; the library gives it to the guest"
+                                     : "the library gives it to the guest as another cause");
 }
 
-static verdict enforce_emulate(const compiler *c, unsigned cls, const decision *d, hvc_action *a)
+static verdict enforce_emulate(const compiler *c, unsigned cls, const hvc_decision *d,
+                               hvc_action *a)
 {
     if (can_emulate(c, cls)) {
-        return (verdict){HVCORE_BY_LIBRARY,
-                         cls == HVCORE_RISCV64_ECALL_VS ? "the library is the guest's firmware"
-                                                        : "the library carries it out",
-                         NULL};
+        return by(HVCORE_BY_LIBRARY, cls == HVCORE_RISCV64_ECALL_VS
+                                         ? "the library is the guest's firmware"
+                                         : "the library carries it out");
     }
     give(a);
     return lacking(d, &no_emulator);
 }
 
-static verdict enforce_end(const compiler *c, unsigned cls, const decision *d, hvc_action *a)
+static verdict enforce_end(const compiler *c, unsigned cls, const hvc_decision *d, hvc_action *a)
 {
     (void)c;
     (void)cls;
     (void)a;
-    return (verdict){HVCORE_BY_LIBRARY,
-                     d->act == HVCORE_DO_STOP ? "the library stops the VM"
-                                              : "the library leaves to the VMM",
-                     NULL};
+    return by(HVCORE_BY_LIBRARY, d->act == HVCORE_DO_STOP ? "the library stops the VM"
+                                                          : "the library leaves to the VMM");
 }
 
 /* Traps that do not exist here. The table has an entry all the same: guests are hostile. */
@@ -254,18 +219,48 @@ static const char *cannot_arise(const compiler *c, unsigned cls)
     return NULL;
 }
 
-static verdict enforce(const compiler *c, unsigned cls, const decision *d, hvc_action *a)
+typedef verdict enforcer(const compiler *, unsigned, const hvc_decision *, hvc_action *);
+
+static enforcer *const enforcers[] = {
+    [HVCORE_DO_DELEGATE] = enforce_delegate, [HVCORE_DO_REDIRECT] = enforce_redirect,
+    [HVCORE_DO_EMULATE] = enforce_emulate,   [HVCORE_DO_EXIT] = enforce_end,
+    [HVCORE_DO_STOP] = enforce_end,
+};
+
+/*
+ * The backend has decided already, and nobody asks the policy; should the trap come to the library
+ * all the same, it does what the policy says.
+ */
+static verdict enforce_fixed(const compiler *c, unsigned cls, const hvc_decision *d, hvc_action *a)
 {
-    typedef verdict enforcer(const compiler *, unsigned, const decision *, hvc_action *);
-    static enforcer *const by_act[] = {
-        [HVCORE_DO_DELEGATE] = enforce_delegate, [HVCORE_DO_REDIRECT] = enforce_redirect,
-        [HVCORE_DO_EMULATE] = enforce_emulate,   [HVCORE_DO_EXIT] = enforce_end,
-        [HVCORE_DO_STOP] = enforce_end,
-    };
+    bool agreed = c->facts->fixed[cls] == d->act &&
+                  (d->act != HVCORE_DO_REDIRECT || d->as == hvc_riscv64_causes[cls].redirect);
+    (void)(agreed && d->act == HVCORE_DO_DELEGATE ? delegate : enforcers[d->act])(c, cls, d, a);
+    if (agreed) {
+        return by(HVCORE_BY_KERNEL, "the backend does this of itself, under any policy");
+    }
+    verdict v = lacking(d, &backend_fixed);
+    v.enforcer = HVCORE_BY_NOBODY;
+    return v;
+}
+
+/* Rules redirect, so a guest can be caught inside its own trap entry: none says what then. */
+static bool forgets_double_trap(const compiler *c, unsigned cls, const hvc_decision *d)
+{
+    return cls == HVCORE_RISCV64_DOUBLE_TRAP && c->facts->double_trap && !d->rule &&
+           !hvc_policy_find(c->policy, HVCORE_RISCV64_VS, cls) && hvc_policy_redirecter(c->policy);
+}
+
+static verdict enforce(const compiler *c, unsigned cls, const hvc_decision *d, hvc_action *a)
+{
     *a = (hvc_action){.act = d->act, .as = d->as, .rule = d->rule};
-    verdict v = by_act[d->act](c, cls, d, a);
+    verdict v = (c->facts->fixed[cls] ? enforce_fixed : enforcers[d->act])(c, cls, d, a);
+    if (forgets_double_trap(c, cls, d)) {
+        v = (verdict){HVCORE_BY_LIBRARY, no_double_trap_action.why, &no_double_trap_action,
+                      hvc_policy_redirecter(c->policy)};
+    }
     const char *never = cannot_arise(c, cls);
-    return never ? (verdict){HVCORE_BY_NOBODY, never, v.lack} : v;
+    return never ? (verdict){HVCORE_BY_NOBODY, never, v.lack, v.asker} : v;
 }
 
 /* --- report ----------------------------------------------------------------------------------- */
@@ -307,8 +302,8 @@ static void note_lack(compiler *c, const line *l)
     c->first = (hvc_refusal){.code = HVCORE_E_POLICY,
                              .name = missing->name,
                              .advice = missing->advice,
-                             .rule = l->said.rule,
-                             .rule_name = c->policy->rule[l->said.rule - 1].name,
+                             .rule = l->verdict.asker,
+                             .rule_name = c->policy->rule[l->verdict.asker - 1].name,
                              .cls = l->cls};
 }
 
@@ -345,10 +340,20 @@ void hvcore_report_free(hvcore_report *report)
 
 /* --- compile ---------------------------------------------------------------------------------- */
 
+/* What the backend decides itself: nothing is asked of its hedeleg. */
+static uint64_t fixed_causes(const hvc_policy_facts *facts)
+{
+    uint64_t set = 0;
+    for (unsigned cls = 0; cls < HVC_POLICY_CLASSES; cls++) {
+        set |= facts->fixed[cls] ? HVC_BIT(cls) : 0;
+    }
+    return set;
+}
+
 static void compile_cell(compiler *c, unsigned mode, unsigned cls)
 {
     hvc_action *a = &c->table->action[mode][cls];
-    line l = {.cls = cls, .from = 1u << mode, .said = decide(c->policy, mode, cls)};
+    line l = {.cls = cls, .from = 1u << mode, .said = hvc_policy_decide(c->policy, mode, cls)};
     l.verdict = enforce(c, cls, &l.said, a);
     l.as = a->act == HVCORE_DO_REDIRECT ? a->as : (uint8_t)cls;
     note_lack(c, &l);
@@ -357,8 +362,9 @@ static void compile_cell(compiler *c, unsigned mode, unsigned cls)
 
 static int compile(compiler *c, hvcore_error *err)
 {
-    c->table->hedeleg = hvc_hedeleg_effective(delegated_causes(c->policy), c->facts->delegatable,
-                                              false, c->facts->intercept);
+    c->table->hedeleg = hvc_hedeleg_effective(
+        hvc_policy_delegations(c->policy), c->facts->delegatable, c->facts->debug_breakpoints,
+        c->facts->intercept | fixed_causes(c->facts) | split_pair(c));
     c->table->storm = c->policy->storm;
     c->table->storm_act = c->policy->storm_act;
     for (unsigned cls = 0; cls < HVC_POLICY_CLASSES; cls++) {

@@ -32,11 +32,15 @@ typedef struct hvc_policy_table {
 /* Facts about the machine that a policy is compiled for. */
 typedef struct hvc_policy_facts {
     uint32_t arch;
-    uint32_t firmware_honours; /* 1: proved (the software machine) */
-    uint64_t delegatable;      /* bits of hedeleg that can be set */
-    uint64_t intercept;        /* bits that the library needs for itself (debugger) */
-    uint64_t emulators;        /* causes that `emulate` can be asked for */
-    uint32_t double_trap;      /* 1: guests have Ssdbltrp, so cause 16 can arise */
+    uint32_t firmware_honours;  /* 1: proved (the software machine) */
+    uint64_t delegatable;       /* bits of hedeleg that can be set */
+    uint64_t intercept;         /* bits that the library needs for itself (debugger) */
+    uint64_t emulators;         /* causes that `emulate` can be asked for */
+    uint32_t double_trap;       /* 1: guests have Ssdbltrp, so cause 16 can arise */
+    uint32_t debug_breakpoints; /* 1: a debugger of the VMM owns cause 3 */
+    uint32_t fwft_misaligned;   /* 1: SBI FWFT gives guests one switch that delegates 4 and 6 */
+    uint8_t fixed[HVC_POLICY_CLASSES]; /* HVCORE_DO_* that the backend does under any policy; 0:
+                                          what the policy says */
 } hvc_policy_facts;
 
 /* A rule as it is kept. */

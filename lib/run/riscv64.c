@@ -4,21 +4,22 @@
  * unit does it, and the unit's answer is served. Everything here runs in state GUEST: it reads the
  * VM without locks and calls nobody outside the library.
  */
-#include <hvcore/firmware/sbi.h>
 #include <hvcore/fixup/nisv.h>
 #include <hvcore/fixup/redirect.h>
 #include <hvcore/fixup/storm.h>
 
 #include "lib/arch/riscv64.h"
-#include "lib/core/vcpu.h"
+#include "lib/host/mem.h"
+#include "lib/run/run.h"
 
 enum {
     A0 = 10,
-    ACT_BOUND = 8,     /* decisions about one trap */
-    SERVE_BOUND = 4,   /* calls of one unit */
-    VECTOR_STORM = 64, /* traps in a row at the first instruction of the guest's handler */
-    ECALL_LEN = 4
+    ACT_BOUND = 8,    /* decisions about one trap */
+    SERVE_BOUND = 4,  /* calls of one unit */
+    VECTOR_STORM = 64 /* traps in a row at the first instruction of the guest's handler */
 };
+
+#define SYS(name) (UINT64_C(1) << HVCORE_RISCV64_SYS_##name)
 
 /* The decision about v->event, which may become another trap on its way (change_cause). */
 typedef struct trap {
@@ -43,10 +44,50 @@ static void set_x(hvcore_riscv64_frame *f, unsigned reg, uint64_t value)
     }
 }
 
+/*
+ * SBI 2.0, 9.1: VS-mode, satp 0, sstatus.SIE 0, a0 the hart's number, a1 what its starter says; the
+ * rest is undefined, here as in a new vCPU. What is pending in hvip stays: an IPI may be newer than
+ * the start.
+ */
+int hvc_riscv64_begin(hvcore_vcpu *v, uint64_t pc, uint64_t arg)
+{
+    hvcore_riscv64_sys *sys = v->cpu.sys;
+    hvcore_riscv64_frame *f = v->cpu.frame;
+    uint64_t all = (UINT64_C(1) << HVCORE_RISCV64_SYS_COUNT) - 1;
+    all &= ~(SYS(hvip) | SYS(henvcfg));
+    int rc = v->ops->sys_load(v->bk, all);
+    if (rc) {
+        return hvc_backend_code(rc);
+    }
+    sys->vsstatus = HVC_SSTATUS_UXL_64;
+    sys->vsie = sys->vstvec = sys->vsscratch = sys->vsepc = sys->vscause = sys->vstval = 0;
+    sys->vsatp = sys->scounteren = sys->senvcfg = 0;
+    sys->vstimecmp = UINT64_MAX;
+    sys->dirty |= all;
+    memset(f->x, 0, sizeof(f->x));
+    f->pc = pc;
+    f->x[A0] = v->index;
+    f->x[A0 + 1] = arg;
+    f->sstatus |= HVC_SSTATUS_SPP;
+    f->hstatus |= HVC_HSTATUS_SPVP;
+    if (v->cpu.fp) {
+        memset(v->cpu.fp, 0, sizeof(*v->cpu.fp));
+    }
+    v->ops->flush(v->bk);
+    v->vector_run = 0;
+    v->state.storm = (hvcore_storm_state){0};
+    v->pending = (hvc_pending){0};
+    return 0;
+}
+
 void hvc_riscv64_settle(hvcore_vcpu *v)
 {
     hvcore_riscv64_frame *f = v->cpu.frame;
     const hvc_pending *p = &v->pending;
+    if (p->kind == HVC_PENDING_BEGIN) { /* a failure is that of the next entry, too */
+        hvc_riscv64_begin(v, p->value[0], p->value[1]);
+        return;
+    }
     if (p->kind == HVC_PENDING_LOAD) {
         set_x(f, p->reg, extend(p->value[0], p->width, p->sign));
     } else if (p->kind == HVC_PENDING_CALL) {
@@ -227,58 +268,10 @@ static int emulate_mmio(hvcore_vcpu *v, trap *t)
     return HVC_FLOW_OUTSIDE;
 }
 
-static int sbi_answer(hvcore_vcpu *v, const hvcore_sbi_call *c)
-{
-    hvcore_riscv64_frame *f = v->cpu.frame;
-    hvc_count(&v->counters.firmware);
-    f->x[A0] = (uint64_t)c->error;
-    f->x[A0 + 1] = c->value;
-    f->pc += ECALL_LEN;
-    return HVC_FLOW_ON;
-}
-
-static int sbi_console(hvcore_vcpu *v, const hvcore_sbi_call *c)
-{
-    hvc_count(&v->counters.firmware);
-    v->pending = (hvc_pending){.kind = HVC_PENDING_CALL, .step = ECALL_LEN};
-    v->console_addr = c->addr;
-    v->console_len = c->len;
-    v->console_byte = (char)c->byte;
-    v->outside = HVC_OUTSIDE_CONSOLE;
-    return HVC_FLOW_OUTSIDE;
-}
-
-/* Nothing is owed: a guest that is run again asks again. */
-static int sbi_reset(hvcore_vcpu *v, const hvcore_sbi_call *c)
-{
-    hvc_exit_event(v, c->verdict == HVCORE_SBI_RESET ? HVCORE_EXIT_RESET : HVCORE_EXIT_SHUTDOWN);
-    v->exit.u.reset = (hvcore_exit_reset){.type = c->type, .reason = c->reason};
-    return HVC_FLOW_EXIT;
-}
-
-static int sbi_vmm(hvcore_vcpu *v, const hvcore_sbi_call *c)
-{
-    const uint64_t *a = &v->cpu.frame->x[A0];
-    (void)c;
-    v->pending = (hvc_pending){.kind = HVC_PENDING_CALL, .needs = 1, .step = ECALL_LEN};
-    hvc_exit_event(v, HVCORE_EXIT_HYPERCALL);
-    v->exit.flags = HVCORE_EXIT_NEEDS_COMPLETION;
-    v->exit.u.hypercall = (hvcore_exit_hypercall){
-        .nr = a[7], .fid = a[6], .arg = {a[0], a[1], a[2], a[3], a[4], a[5]}};
-    return HVC_FLOW_EXIT;
-}
-
 static int emulate_sbi(hvcore_vcpu *v, trap *t)
 {
-    static int (*const verdict[])(hvcore_vcpu *, const hvcore_sbi_call *) = {
-        [HVCORE_SBI_ANSWER] = sbi_answer,  [HVCORE_SBI_CONSOLE] = sbi_console,
-        [HVCORE_SBI_SHUTDOWN] = sbi_reset, [HVCORE_SBI_RESET] = sbi_reset,
-        [HVCORE_SBI_VMM] = sbi_vmm,
-    };
-    hvcore_sbi_call c;
     (void)t;
-    hvcore_sbi_decode(v->cpu.frame, v->vm->console ? HVCORE_SBI_HAS_CONSOLE : 0, &c);
-    return verdict[c.verdict](v, &c);
+    return hvc_riscv64_sbi(v);
 }
 
 /* The only virtual instruction that means something here is WFI from VS-mode (hstatus.VTW is set).
@@ -287,7 +280,7 @@ static int emulate_virtual(hvcore_vcpu *v, trap *t)
 {
     if (v->event.tval == HVC_INSN_WFI && v->event.mode == HVCORE_RISCV64_VS) {
         v->pending = (hvc_pending){.kind = HVC_PENDING_STEP, .step = 4};
-        return hvc_exit_event(v, HVCORE_EXIT_HALT);
+        return hvc_wait_begin(v);
     }
     return serve_inject(v, t,
                         (hvcore_result){.arg = HVCORE_RISCV64_ILLEGAL_INSN, .addr = v->event.tval});

@@ -3,20 +3,19 @@
  * The run loop, top to bottom:
  *
  *   hvcore_vcpu_run   claims the vCPU, checks what the caller asks, and runs:
- *     serve           OUT: answer requests (cancel, hold, flush, policy), look at the deadline
+ *     serve           OUT: answer requests (cancel, hold, flush, interrupts, ...), look at the
+ *                     deadline, wait if the guest does
  *     guest           GUEST: settle -> enter -> event -> policy -> fix-up, again and again
- *     outside         OUT: what may call the VMM (MMIO, console) or changes the VM (stop)
+ *     outside         OUT: what may call the VMM (MMIO, console) or waits for others (fence, stop)
  *
- * Each step says how it goes on: HVC_FLOW_ON, _OUTSIDE, _EXIT, or a negative error.
+ * Each step says how it goes on: HVC_FLOW_ON, _OUTSIDE, _EXIT, _TURN, or a negative error.
+ * hvcore_vm_run (lockstep.c) runs one vCPU after the other through the same loop.
  */
-#include "lib/core/vcpu.h"
-#include "lib/host/mem.h"
+#include "lib/run/run.h"
 
 /* ---- exits ---------------------------------------------------------------------------------- */
 
-/* Between instructions: an answered one is finished first, so that pc is where the guest goes on.
- */
-static int exit_plain(hvcore_vcpu *v, uint32_t reason)
+int hvc_exit_plain(hvcore_vcpu *v, uint32_t reason)
 {
     hvc_settle(v);
     v->exit = (hvcore_exit){.size = sizeof(v->exit),
@@ -58,69 +57,111 @@ static int serve_cancel(hvcore_vcpu *v)
     if (!cancel) {
         return HVC_FLOW_ON;
     }
-    exit_plain(v, HVCORE_EXIT_CANCELLED);
+    hvc_exit_plain(v, HVCORE_EXIT_CANCELLED);
     v->exit.u.cancelled.token = (uint32_t)cancel;
     return HVC_FLOW_EXIT;
 }
 
-static bool too_late(const hvcore_run_opts *o)
+/* Held or paused: sleep until a request changes or the deadline comes. */
+static int serve_hold(hvcore_vcpu *v, const hvc_run *r, uint32_t bits)
 {
-    return o->deadline_ns && hvc_host_now() >= o->deadline_ns;
+    hvc_park(v, bits, r->o->deadline_ns ? r->o->deadline_ns : HVC_FOREVER);
+    return HVC_FLOW_ON;
 }
 
-/* Held or paused: sleep until the word changes or the deadline comes. */
-static int serve_hold(hvcore_vcpu *v, const hvcore_run_opts *o)
+/* The vCPU is OUT, where somebody may take its program away at any time: the lock keeps it. */
+static void serve_policy(hvcore_vcpu *v)
 {
-    uint32_t seen = atomic_load(&v->word);
-    if (seen & (HVC_REQ_HOLD | HVC_REQ_PAUSE) && !(seen & HVC_REQ_CANCEL)) {
-        hvc_host_park(&v->word, seen, o->deadline_ns ? o->deadline_ns : HVC_FOREVER);
+    hvc_host_lock(&v->vm->lock);
+    hvc_word_served(&v->word, HVC_REQ_POLICY);
+    if (v->program) {
+        v->ops->delegate(v->bk, v->program->table.hedeleg);
     }
-    return HVC_FLOW_ON;
+    hvc_host_unlock(&v->vm->lock);
+}
+
+/* Whoever waits for the flush need not wait for its end: it is made before the vCPU enters. */
+static void serve_flush(hvcore_vcpu *v)
+{
+    hvc_word_served(&v->word, HVC_REQ_FLUSH);
+    atomic_fetch_add(&v->flushes, 1);
+    v->ops->flush(v->bk);
+}
+
+static int serve_start(hvcore_vcpu *v)
+{
+    hvc_word_served(&v->word, HVC_REQ_START);
+    int rc = hvc_riscv64_begin(v, v->start_pc, v->start_arg);
+    if (!rc) {
+        v->hart = HVC_HART_STARTED;
+    }
+    return rc;
 }
 
 /*
  * Only the processor that runs the vCPU can do these. The bits go first: a new request counts anew.
- * The vCPU is OUT, where somebody may take its program away at any time: the lock keeps it.
  */
 static int serve_processor(hvcore_vcpu *v, uint32_t bits)
 {
-    hvc_host_lock(&v->vm->lock);
-    hvc_word_served(&v->word, bits);
+    int rc = 0;
+    hvc_word_served(&v->word, bits & HVC_REQ_SETTLE);
     if (bits & HVC_REQ_FLUSH) {
-        v->ops->flush(v->bk);
+        serve_flush(v);
     }
-    if (bits & HVC_REQ_POLICY && v->program) {
-        v->ops->delegate(v->bk, v->program->table.hedeleg);
+    if (bits & HVC_REQ_POLICY) {
+        serve_policy(v);
     }
-    hvc_host_unlock(&v->vm->lock);
-    return HVC_FLOW_ON;
+    if (bits & HVC_REQ_START) {
+        rc = serve_start(v);
+    }
+    if (!rc && bits & HVC_REQ_IRQ) {
+        rc = hvc_line_serve(v);
+    }
+    return rc;
 }
 
-static int serve_once(hvcore_vcpu *v, const hvcore_run_opts *o, uint32_t bits)
+static bool is_off(const hvcore_vcpu *v)
+{
+    uint32_t hart = atomic_load_explicit(&v->hart, memory_order_relaxed);
+    return hart != HVC_HART_STARTED && hart != HVC_HART_SUSPENDED;
+}
+
+static int serve_once(hvcore_vcpu *v, const hvc_run *r, uint32_t bits)
 {
     if (bits & HVC_REQ_CANCEL) {
         return serve_cancel(v);
     }
-    if (too_late(o)) {
-        return exit_plain(v, HVCORE_EXIT_DEADLINE);
+    if (hvc_run_late(r)) {
+        return hvc_exit_plain(v, HVCORE_EXIT_DEADLINE);
     }
     if (atomic_load_explicit(&v->vm->stopped, memory_order_relaxed)) {
-        return exit_plain(v, HVCORE_EXIT_STOPPED);
+        return hvc_exit_plain(v, HVCORE_EXIT_STOPPED);
     }
     /* while it is held, somebody may be changing what the other requests are about */
     if (bits & (HVC_REQ_HOLD | HVC_REQ_PAUSE)) {
-        return serve_hold(v, o);
+        return serve_hold(v, r, bits);
     }
-    return bits ? serve_processor(v, bits) : HVC_FLOW_ON;
+    if (bits) {
+        return serve_processor(v, bits);
+    }
+    if (is_off(v)) {
+        return hvc_wait_off(v, r, bits);
+    }
+    return v->pending.waits ? hvc_wait_irq(v, r, bits) : HVC_FLOW_ON;
+}
+
+static bool may_enter(const hvcore_vcpu *v)
+{
+    return !v->pending.waits && !is_off(v);
 }
 
 /* OUT -> GUEST, or an exit. */
-static int serve(hvcore_vcpu *v, const hvcore_run_opts *o)
+static int serve(hvcore_vcpu *v, const hvc_run *r)
 {
     for (;;) {
         uint32_t bits = hvc_word_requests(&v->word);
-        int flow = serve_once(v, o, bits);
-        if (flow != HVC_FLOW_ON || (!bits && hvc_word_enter(&v->word))) {
+        int flow = serve_once(v, r, bits);
+        if (flow != HVC_FLOW_ON || (!bits && may_enter(v) && hvc_word_enter(&v->word))) {
             return flow;
         }
     }
@@ -136,12 +177,14 @@ static int on_kicked(hvcore_vcpu *v)
 
 static int on_deadline(hvcore_vcpu *v)
 {
-    return exit_plain(v, HVCORE_EXIT_DEADLINE);
+    return hvc_exit_plain(v, HVCORE_EXIT_DEADLINE);
 }
 
-static int on_insn_limit(hvcore_vcpu *v)
+/* Whose limit it was, guest_once finds out before it enters again. */
+static int on_limit(hvcore_vcpu *v)
 {
-    return exit_plain(v, HVCORE_EXIT_INSN_LIMIT);
+    (void)v;
+    return HVC_FLOW_ON;
 }
 
 static int on_failed(hvcore_vcpu *v)
@@ -152,36 +195,80 @@ static int on_failed(hvcore_vcpu *v)
 
 static int (*const on_event[])(hvcore_vcpu *) = {
     [HVCORE_EVENT_TRAP] = hvc_riscv64_trap, [HVCORE_EVENT_KICKED] = on_kicked,
-    [HVCORE_EVENT_DEADLINE] = on_deadline,  [HVCORE_EVENT_INSN_LIMIT] = on_insn_limit,
+    [HVCORE_EVENT_DEADLINE] = on_deadline,  [HVCORE_EVENT_INSN_LIMIT] = on_limit,
     [HVCORE_EVENT_FAILED] = on_failed,
 };
 
-/* What is left of the run's limits; false if the instructions are used up. */
-static bool limits_left(hvcore_vcpu *v, const hvcore_run_opts *o, uint64_t started,
-                        hvcore_bk_limits *left)
+/*
+ * What one enter may execute. In lockstep every stretch of guest code has a bound, and the host's
+ * time has no part in where it ends.
+ */
+static hvcore_bk_limits limits(const hvcore_vcpu *v, const hvc_run *r)
 {
-    left->deadline_ns = o->deadline_ns;
-    left->max_insns = 0;
-    if (o->max_insns) {
-        uint64_t done = v->ops->insns(v->bk) - started;
-        left->max_insns = done < o->max_insns ? o->max_insns - done : 0;
-        return left->max_insns > 0;
+    uint64_t most = r->insns;
+    if (!v->vm->lockstep) {
+        return (hvcore_bk_limits){.deadline_ns = r->o->deadline_ns,
+                                  .max_insns = most == UINT64_MAX ? 0 : most};
     }
-    return true;
+    uint64_t turn = r->turn ? *r->turn : HVC_TURN;
+    return (hvcore_bk_limits){.max_insns = most < turn ? most : turn};
+}
+
+/*
+ * Instructions that an enter has taken. In lockstep a trapping one counts as well, so that a guest
+ * that does nothing but trap uses up its turn.
+ */
+static uint64_t taken(const hvcore_vcpu *v, const hvcore_bk_limits *given, uint64_t before)
+{
+    if (v->event.kind == HVCORE_EVENT_INSN_LIMIT) {
+        return given->max_insns;
+    }
+    return v->ops->insns(v->bk) - before + (v->vm->lockstep && v->event.kind == HVCORE_EVENT_TRAP);
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+static void charge(hvc_run *r, uint64_t n)
+{
+    if (r->insns != UINT64_MAX) {
+        r->insns = minus(r->insns, n);
+    }
+    if (r->turn) {
+        *r->turn = minus(*r->turn, n);
+    }
+}
+
+static int enter(hvcore_vcpu *v, hvc_run *r)
+{
+    hvcore_bk_limits given = limits(v, r);
+    uint64_t before = given.max_insns ? v->ops->insns(v->bk) : 0;
+    hvc_count(&v->counters.enters);
+    r->entered = 1;
+    int rc = v->ops->enter(v->bk, &given, &v->event);
+    if (!rc && given.max_insns) {
+        charge(r, taken(v, &given, before));
+    } else if (!rc && v->event.kind == HVCORE_EVENT_INSN_LIMIT) {
+        r->insns = 0;
+    }
+    return rc;
 }
 
 /* Enter once, handle what comes of it. */
-static int guest_once(hvcore_vcpu *v, const hvcore_run_opts *o, uint64_t started)
+static int guest_once(hvcore_vcpu *v, hvc_run *r)
 {
-    hvcore_bk_limits left;
-    if (!limits_left(v, o, started, &left)) {
-        return exit_plain(v, HVCORE_EXIT_INSN_LIMIT);
+    if (!r->insns) {
+        return hvc_exit_plain(v, HVCORE_EXIT_INSN_LIMIT);
+    }
+    if (r->turn && !*r->turn) {
+        return HVC_FLOW_TURN;
     }
     hvc_settle(v);
     int rc = v->ops->sys_store(v->bk);
     if (!rc) {
-        hvc_count(&v->counters.enters);
-        rc = v->ops->enter(v->bk, &left, &v->event);
+        rc = enter(v, r);
     }
     if (rc) {
         v->event.syndrome = 0; /* of an earlier event */
@@ -191,149 +278,28 @@ static int guest_once(hvcore_vcpu *v, const hvcore_run_opts *o, uint64_t started
                                                                   : -HVCORE_E_BACKEND;
 }
 
-static int guest(hvcore_vcpu *v, const hvcore_run_opts *o, uint64_t started)
+static int guest(hvcore_vcpu *v, hvc_run *r)
 {
     int flow;
     do {
-        flow = guest_once(v, o, started);
-    } while (flow == HVC_FLOW_ON && !hvc_word_requests(&v->word) && !too_late(o));
-    return flow;
-}
-
-/* ---- OUT: what calls the VMM ---------------------------------------------------------------- */
-
-static int exit_mmio(hvcore_vcpu *v)
-{
-    const hvc_pending *p = &v->pending;
-    hvc_exit_event(v, HVCORE_EXIT_MMIO);
-    v->exit.flags = p->needs ? HVCORE_EXIT_NEEDS_COMPLETION : 0;
-    v->exit.u.mmio = (hvcore_exit_mmio){.addr = p->gpa,
-                                        .data = p->kind == HVC_PENDING_STORE ? p->value[0] : 0,
-                                        .width = p->width,
-                                        .write = p->kind == HVC_PENDING_STORE};
-    return HVC_FLOW_EXIT;
-}
-
-static uint32_t call_mmio(hvcore_vcpu *v, uint64_t *value)
-{
-    const hvc_mmio *m = &v->mmio;
-    hvc_pending p = v->pending; /* the callback may look at the state, or inject */
-    if (p.kind == HVC_PENDING_STORE) {
-        return m->ops.write ? m->ops.write(m->user, v, p.gpa, p.width, p.value[0])
-                            : (uint32_t)HVCORE_MMIO_EXIT;
-    }
-    return m->ops.read ? m->ops.read(m->user, v, p.gpa, p.width, value)
-                       : (uint32_t)HVCORE_MMIO_EXIT;
-}
-
-static int mmio_fault(hvcore_vcpu *v)
-{
-    uint32_t cause = v->pending.kind == HVC_PENDING_STORE ? HVCORE_RISCV64_STORE_ACCESS
-                                                          : HVCORE_RISCV64_LOAD_ACCESS;
-    return hvc_riscv64_inject(v, cause, v->event.tval, NULL) ? exit_mmio(v) : HVC_FLOW_ON;
-}
-
-static int outside_mmio(hvcore_vcpu *v)
-{
-    uint64_t value = 0;
-    uint32_t verdict = call_mmio(v, &value);
-    if (!v->pending.kind) {
-        return HVC_FLOW_ON; /* the callback has injected something instead */
-    }
-    switch (verdict) {
-    case HVCORE_MMIO_EXIT:
-        return exit_mmio(v);
-    case HVCORE_MMIO_FAULT:
-        return mmio_fault(v);
-    case HVCORE_MMIO_RETRY:
-        v->pending = (hvc_pending){0};
-        return HVC_FLOW_ON;
-    default:
-        hvc_count(&v->counters.mmio);
-        if (v->pending.kind == HVC_PENDING_LOAD) {
-            v->pending.value[0] = value;
-        }
-        v->pending.needs = 0;
-        v->pending.filled = 1;
-        return HVC_FLOW_ON;
-    }
-}
-
-/* SBI lets a console write be short, so one call has a bound. */
-enum { CONSOLE_CHUNK = 256, CONSOLE_CALL = 4096 };
-
-static uint64_t console_bytes(hvcore_vcpu *v, uint64_t gpa, uint64_t len)
-{
-    char buf[CONSOLE_CHUNK];
-    uint64_t done = 0, want = len < CONSOLE_CALL ? len : CONSOLE_CALL;
-    while (done < want) {
-        size_t n = want - done < sizeof(buf) ? (size_t)(want - done) : sizeof(buf);
-        if (hvcore_vm_read(v->vm, gpa + done, buf, n)) {
-            break;
-        }
-        v->vm->console(v->vm->console_user, v, buf, n);
-        done += n;
-    }
-    return done;
-}
-
-/* The call is pending: its answer goes there. */
-static int outside_console(hvcore_vcpu *v)
-{
-    enum { SBI_INVALID_PARAM = -3 };
-    uint64_t done = 1;
-    if (v->console_addr == UINT64_MAX) {
-        v->vm->console(v->vm->console_user, v, &v->console_byte, 1);
-    } else {
-        done = console_bytes(v, v->console_addr, v->console_len);
-    }
-    bool bad = v->console_len && !done;
-    if (v->pending.kind == HVC_PENDING_CALL) {
-        v->pending.value[0] = bad ? (uint64_t)SBI_INVALID_PARAM : 0;
-        v->pending.value[1] = v->console_addr == UINT64_MAX ? 0 : done;
-        v->pending.filled = 1;
-    }
-    return HVC_FLOW_ON;
-}
-
-static int outside_stop(hvcore_vcpu *v)
-{
-    atomic_store(&v->vm->stopped, 1);
-    hvc_host_lock(&v->vm->lock);
-    hvc_hold(v->vm);
-    hvc_release(v->vm, HVC_REQ_SETTLE);
-    hvc_host_unlock(&v->vm->lock);
-    return HVC_FLOW_EXIT; /* v->exit is filled */
-}
-
-static int outside(hvcore_vcpu *v)
-{
-    static int (*const todo[])(hvcore_vcpu *) = {
-        [HVC_OUTSIDE_MMIO] = outside_mmio,
-        [HVC_OUTSIDE_CONSOLE] = outside_console,
-        [HVC_OUTSIDE_STOP] = outside_stop,
-    };
-    atomic_store_explicit(&v->running, HVC_IN_CALLBACK, memory_order_release);
-    int flow = todo[v->outside](v);
-    atomic_store_explicit(&v->running, HVC_RUNNING, memory_order_release);
-    v->outside = HVC_OUTSIDE_NONE;
+        flow = guest_once(v, r);
+    } while (flow == HVC_FLOW_ON && !hvc_word_requests(&v->word) && !hvc_run_late(r));
     return flow;
 }
 
 /* ---- run ------------------------------------------------------------------------------------ */
 
-static int loop(hvcore_vcpu *v, const hvcore_run_opts *o)
+static int loop(hvcore_vcpu *v, hvc_run *r)
 {
-    uint64_t started = o->max_insns ? v->ops->insns(v->bk) : 0;
     int flow;
     do {
-        flow = serve(v, o);
+        flow = serve(v, r);
         if (flow == HVC_FLOW_ON) {
-            flow = guest(v, o, started);
+            flow = guest(v, r);
             hvc_word_leave(&v->word);
         }
         if (flow == HVC_FLOW_OUTSIDE) {
-            flow = outside(v);
+            flow = hvc_outside_do(v);
         }
     } while (flow == HVC_FLOW_ON);
     return flow;
@@ -348,34 +314,37 @@ static int ready(hvcore_vcpu *v, hvcore_error *err)
                         "hvcore_vcpu_inject(), before vCPU %u runs again.",
                         hvcore_exit_reason_name(v->exit.reason), v->index);
     }
-    if (v->pending.kind) {
+    if (v->pending.kind && !v->pending.waits) {
         v->pending.filled = 1; /* a step that only waited for this run */
+    }
+    if (v->hart == HVC_HART_SUSPENDED && !v->pending.waits) {
+        v->hart = HVC_HART_STARTED; /* the VMM has waited, or decided otherwise */
     }
     return 0;
 }
 
-static int check_opts(hvcore_vcpu *v, const hvcore_run_opts *opts, hvcore_run_opts *o,
-                      hvcore_error *err)
+int hvc_run_opts(hvcore_vm *vm, const hvcore_run_opts *opts, hvcore_run_opts *o, hvcore_error *err)
 {
-    uint32_t caps = v->vm->info.caps;
-    int rc = hvc_struct_in(o, sizeof(*o), opts, "run options", err);
+    uint32_t caps = vm->info.caps;
+    *o = (hvcore_run_opts)HVCORE_RUN_OPTS_INIT;
+    int rc = opts ? hvc_struct_in(o, sizeof(*o), opts, "run options", err) : 0;
     if (rc) {
         return rc;
     }
-    if (o->flags) {
+    if (o->flags & ~(uint32_t)HVCORE_RUN_WAIT) {
         return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_RUN, "Unknown run flags 0x%x.",
                         o->flags);
     }
     if ((o->max_insns && !(caps & HVCORE_CAP_INSN_LIMIT)) ||
         (o->deadline_ns && !(caps & HVCORE_CAP_DEADLINE))) {
         return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_RUN,
-                        "The machine %s cannot limit a run by %s.", v->vm->info.machine,
+                        "The machine %s cannot limit a run by %s.", vm->info.machine,
                         o->max_insns ? "instructions" : "time");
     }
     return 0;
 }
 
-static int claim(hvcore_vcpu *v, hvcore_error *err)
+int hvc_run_claim(hvcore_vcpu *v, hvcore_error *err)
 {
     uint32_t idle = HVC_IDLE;
     if (atomic_compare_exchange_strong_explicit(&v->running, &idle, HVC_RUNNING,
@@ -389,6 +358,28 @@ static int claim(hvcore_vcpu *v, hvcore_error *err)
                     v->index);
 }
 
+void hvc_run_unclaim(hvcore_vcpu *v)
+{
+    atomic_store_explicit(&v->running, HVC_IDLE, memory_order_release);
+}
+
+int hvc_run_drive(hvcore_vm *vm, hvcore_error *err)
+{
+    uint32_t idle = 0;
+    if (!vm->lockstep || atomic_compare_exchange_strong(&vm->driven, &idle, 1)) {
+        return 0;
+    }
+    return hvc_fail(err, HVCORE_E_BUSY, HVCORE_DOMAIN_RUN,
+                    "The VM runs in lockstep, in another thread or above this callback.");
+}
+
+void hvc_run_undrive(hvcore_vm *vm)
+{
+    if (vm->lockstep) {
+        atomic_store(&vm->driven, 0);
+    }
+}
+
 static int run_failed(hvcore_vcpu *v, int rc, hvcore_error *err)
 {
     hvc_fail(err, -rc, HVCORE_DOMAIN_RUN,
@@ -400,27 +391,43 @@ static int run_failed(hvcore_vcpu *v, int rc, hvcore_error *err)
     return rc;
 }
 
-static int run(hvcore_vcpu *v, const hvcore_run_opts *opts, const hvcore_exit **exit,
-               hvcore_error *err)
+int hvc_run_vcpu(hvcore_vcpu *v, hvc_run *r, hvcore_error *err)
 {
-    hvcore_run_opts o = HVCORE_RUN_OPTS_INIT;
-    int rc = opts ? check_opts(v, opts, &o, err) : 0;
-    if (!rc) {
-        rc = ready(v, err);
-    }
+    int rc = ready(v, err);
     if (rc) {
         return rc;
     }
     if (!atomic_load_explicit(&v->vm->has_run, memory_order_relaxed)) {
         atomic_store(&v->vm->has_run, 1);
     }
-    rc = loop(v, &o);
+    rc = loop(v, r);
     if (rc < 0) {
         return run_failed(v, rc, err);
     }
-    hvc_count(&v->counters.runs);
-    *exit = &v->exit;
-    return 0;
+    if (rc == HVC_FLOW_EXIT) {
+        hvc_count(&v->counters.runs);
+    }
+    return rc;
+}
+
+static int run(hvcore_vcpu *v, const hvcore_run_opts *opts, hvcore_error *err)
+{
+    hvcore_run_opts o;
+    int rc = hvc_run_opts(v->vm, opts, &o, err);
+    if (!rc && o.flags & HVCORE_RUN_WAIT && v->vm->lockstep) {
+        rc = hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_RUN,
+                      "In a lockstep VM time does not pass by waiting: hvcore_vm_run() waits.");
+    }
+    if (rc) {
+        return rc;
+    }
+    hvc_run r = {.o = &o, .insns = o.max_insns ? o.max_insns : UINT64_MAX};
+    rc = hvc_run_claim(v, err);
+    if (!rc) {
+        rc = hvc_run_vcpu(v, &r, err);
+        hvc_run_unclaim(v);
+    }
+    return rc;
 }
 
 int hvcore_vcpu_run(hvcore_vcpu *v, const hvcore_run_opts *opts, const hvcore_exit **exit,
@@ -430,64 +437,15 @@ int hvcore_vcpu_run(hvcore_vcpu *v, const hvcore_run_opts *opts, const hvcore_ex
         return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_RUN,
                         "A run needs a vCPU and a place for its exit.");
     }
-    int rc = claim(v, err);
-    if (!rc) {
-        rc = run(v, opts, exit, err);
-        atomic_store_explicit(&v->running, HVC_IDLE, memory_order_release);
-    }
-    return rc;
-}
-
-/* ---- answers of the VMM --------------------------------------------------------------------- */
-
-int hvcore_vcpu_complete(hvcore_vcpu *v, const uint64_t *values, uint32_t count)
-{
-    int rc = hvc_vcpu_look(v);
+    int rc = hvc_run_drive(v->vm, err);
     if (rc) {
         return rc;
     }
-    hvc_pending *p = &v->pending;
-    if (!p->needs || p->filled) {
-        return -HVCORE_E_STATE;
+    rc = run(v, opts, err);
+    hvc_run_undrive(v->vm);
+    if (rc < 0) {
+        return rc;
     }
-    if (!values || !count || count > (p->kind == HVC_PENDING_CALL ? 2u : 1u)) {
-        return -HVCORE_E_INVAL;
-    }
-    p->value[0] = values[0];
-    p->value[1] = count > 1 ? values[1] : 0;
-    p->filled = 1;
+    *exit = &v->exit;
     return 0;
-}
-
-int hvcore_vcpu_inject(hvcore_vcpu *v, const hvcore_inject *what, hvcore_error *err)
-{
-    hvcore_inject in;
-    int rc = hvc_struct_in(&in, sizeof(in), what, "exception", err);
-    if (rc) {
-        return rc;
-    }
-    rc = hvc_vcpu_look(v);
-    if (rc) {
-        return hvc_fail(err, -rc, HVCORE_DOMAIN_RUN,
-                        v ? "The vCPU runs in another thread." : "The vCPU is NULL.");
-    }
-    if (v->pending.filled) {
-        return hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_RUN,
-                        "The exit has been completed already; an exception comes too late.");
-    }
-    return hvc_riscv64_inject(v, in.cause, in.tval, err);
-}
-
-const char *hvcore_exit_reason_name(uint32_t reason)
-{
-    static const char *const names[] = {
-        [HVCORE_EXIT_NONE] = "none",           [HVCORE_EXIT_MMIO] = "mmio",
-        [HVCORE_EXIT_HYPERCALL] = "hypercall", [HVCORE_EXIT_TRAP] = "trap",
-        [HVCORE_EXIT_HALT] = "halt",           [HVCORE_EXIT_SHUTDOWN] = "shutdown",
-        [HVCORE_EXIT_RESET] = "reset",         [HVCORE_EXIT_CANCELLED] = "cancelled",
-        [HVCORE_EXIT_DEADLINE] = "deadline",   [HVCORE_EXIT_INSN_LIMIT] = "insn-limit",
-        [HVCORE_EXIT_STOPPED] = "stopped",     [HVCORE_EXIT_STORM] = "storm",
-        [HVCORE_EXIT_FIXUP] = "fixup",
-    };
-    return reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
 }

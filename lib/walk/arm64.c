@@ -173,9 +173,10 @@ uint32_t hvc_arm64_prepare(struct hvc_arm64_walk *w, const hvcore_arm64_walk_opt
     return 0;
 }
 
-void hvcore_arm64_walk(const hvcore_arm64_walk_options *options, const hvcore_arm64_sys *sys,
-                       const hvcore_arm64_walk_mem *mem, const hvcore_arm64_walk_request *request,
-                       hvcore_arm64_walk_result *out)
+HVC_ARM64_COLD void hvc_arm64_general(const hvcore_arm64_walk_options *options,
+                                      const hvcore_arm64_sys *sys, const hvcore_arm64_walk_mem *mem,
+                                      const hvcore_arm64_walk_request *request,
+                                      hvcore_arm64_walk_result *out)
 {
     struct hvc_arm64_walk w;
     uint32_t why = hvc_arm64_prepare(&w, options, sys, request->regime, request->va >> 55 & 1);
@@ -184,7 +185,32 @@ void hvcore_arm64_walk(const hvcore_arm64_walk_options *options, const hvcore_ar
         refuse(out, why);
         return;
     }
-    hvc_arm64_walk_with(&w, mem, request, out, mem->read64);
+    hvc_arm64_s1_walk(&w, mem, request, out);
+}
+
+HVC_ARM64_COLD void hvc_arm64_resume(const hvcore_arm64_walk_options *options,
+                                     const hvcore_arm64_sys *sys, const hvcore_arm64_walk_mem *mem,
+                                     const hvcore_arm64_walk_request *request,
+                                     hvcore_arm64_walk_result *out, uint64_t tables, int32_t level,
+                                     int status)
+{
+    struct hvc_arm64_walk w;
+    struct hvc_arm64_cursor c = {.addr = request->va, .tables = tables, .level = level, .stage = 1};
+
+    hvc_arm64_prepare(&w, options, sys, request->regime, request->va >> 55 & 1);
+    c.index = out->reads - 1;
+    c.at = out->read[c.index].gpa;
+    c.desc = out->read[c.index].raw;
+    c.lsb = w.s1.t.shift + (uint32_t)(3 - level) * w.s1.t.stride;
+    out->reads -= status != HVCORE_ARM64_MEM_OK;
+    hvc_arm64_s1_rest(&w, mem, request, out, &c, status);
+}
+
+void hvcore_arm64_walk(const hvcore_arm64_walk_options *options, const hvcore_arm64_sys *sys,
+                       const hvcore_arm64_walk_mem *mem, const hvcore_arm64_walk_request *request,
+                       hvcore_arm64_walk_result *out)
+{
+    hvc_arm64_walk_with(options, sys, mem, request, out, mem->read64);
 }
 
 void hvcore_arm64_walk_s2(const hvcore_arm64_walk_options *options, const hvcore_arm64_sys *sys,
@@ -192,7 +218,7 @@ void hvcore_arm64_walk_s2(const hvcore_arm64_walk_options *options, const hvcore
                           hvcore_arm64_walk_result *out)
 {
     const uint32_t keep = HVCORE_ARM64_ACCESS_WRITE | HVCORE_ARM64_ACCESS_NO_UPDATE;
-    struct hvc_arm64_memtype m = hvc_arm64_normal(MEMTYPE_WB, SH_NONE, false);
+    struct hvc_arm64_memtype m;
     struct hvc_arm64_found all = {ipa, UINT64_MAX, HVCORE_PROT_R | HVCORE_PROT_W, 0};
     hvcore_arm64_sys on = *sys;
     struct hvc_arm64_walk w;
@@ -210,6 +236,7 @@ void hvcore_arm64_walk_s2(const hvcore_arm64_walk_options *options, const hvcore
     w.access = access & keep;
     out->notes = 0;
     out->reads = 0;
+    hvc_arm64_normal(&m, MEMTYPE_WB, SH_NONE, false);
     hvc_arm64_final(&w, &all, &m);
 }
 

@@ -27,14 +27,14 @@ static inline bool is_wb(uint32_t nibble)
     return nibble != NC && nibble & WB;
 }
 
-struct hvc_arm64_memtype hvc_arm64_normal(uint32_t byte, uint32_t sh, bool xs)
+void hvc_arm64_normal(struct hvc_arm64_memtype *m, uint32_t byte, uint32_t sh, bool xs)
 {
-    return (struct hvc_arm64_memtype){.byte = (uint8_t)byte, .sh = (uint8_t)sh, .xs = xs};
+    *m = (struct hvc_arm64_memtype){.byte = (uint8_t)byte, .sh = (uint8_t)sh, .xs = xs};
 }
 
-static struct hvc_arm64_memtype device(uint32_t type, uint32_t sh, bool xs)
+static void set_device(struct hvc_arm64_memtype *m, uint32_t type, uint32_t sh, bool xs)
 {
-    return (struct hvc_arm64_memtype){
+    *m = (struct hvc_arm64_memtype){
         .byte = (uint8_t)type, .sh = (uint8_t)sh, .device = true, .xs = xs};
 }
 
@@ -44,38 +44,33 @@ static inline uint32_t share(const hvcore_arm64_walk_options *o, uint32_t sh)
 }
 
 /* Lower nibble 0: a special value, or reserved and then read as Write-Through. */
-static HVC_ARM64_COLD struct hvc_arm64_memtype special(const hvcore_arm64_walk_options *o,
-                                                       uint32_t byte, uint32_t sh)
+static HVC_ARM64_COLD void special(struct hvc_arm64_memtype *m, const hvcore_arm64_walk_options *o,
+                                   uint32_t byte, uint32_t sh)
 {
-    struct hvc_arm64_memtype m;
-
     for (uint32_t i = 0; i < 3; i++) {
         if (byte == SPECIAL[i].byte && o->features & SPECIAL[i].feature) {
-            m = hvc_arm64_normal(SPECIAL[i].means, sh, false);
-            m.tagged = SPECIAL[i].tagged;
-            return m;
+            hvc_arm64_normal(m, SPECIAL[i].means, sh, false);
+            m->tagged = SPECIAL[i].tagged;
+            return;
         }
     }
-    return hvc_arm64_normal(byte | WT_PLAIN, sh, true);
+    hvc_arm64_normal(m, byte | WT_PLAIN, sh, true);
 }
 
-struct hvc_arm64_memtype hvc_arm64_mair(const hvcore_arm64_walk_options *o, uint32_t byte,
-                                        uint32_t sh)
+void hvc_arm64_mair(struct hvc_arm64_memtype *m, const hvcore_arm64_walk_options *o, uint32_t byte,
+                    uint32_t sh)
 {
-    struct hvc_arm64_memtype m;
-
     sh = share(o, sh);
     if (byte >> 4 == 0) {
-        m = device(byte & DEVICE_TYPE, sh,
+        set_device(m, byte & DEVICE_TYPE, sh,
                    !(o->features & HVCORE_ARM64_FEAT_XS && (byte & 3) == 1));
     } else if ((byte & 15) == 0) {
-        m = special(o, byte, sh);
+        special(m, o, byte, sh);
     } else {
-        m = hvc_arm64_normal(byte, sh, !(is_wb(byte >> 4) && is_wb(byte & 15)));
+        hvc_arm64_normal(m, byte, sh, !(is_wb(byte >> 4) && is_wb(byte & 15)));
     }
-    m.mair = (uint8_t)byte;
-    m.as_is = true;
-    return m;
+    m->mair = (uint8_t)byte;
+    m->as_is = true;
 }
 
 uint32_t hvc_arm64_memtype_attr(const hvcore_arm64_walk_options *o,
@@ -145,9 +140,9 @@ static void combine_weaker(struct hvc_arm64_memtype *m, uint32_t attr, bool xs)
     bool both_xs = m->xs && xs;
 
     if (!(attr >> 2)) {
-        *m = device(min_device(m, attr), m->sh, both_xs);
+        set_device(m, min_device(m, attr), m->sh, both_xs);
     } else if (m->device) {
-        *m = device(byte, m->sh, both_xs);
+        set_device(m, byte, m->sh, both_xs);
     } else {
         byte = combine_nibble(byte >> 4, attr >> 2) << 4 | combine_nibble(byte & 15, attr & 3);
         m->xs = both_xs && !(is_wb(byte >> 4) && is_wb(byte & 15));
@@ -167,7 +162,7 @@ static void combine_forced(struct hvc_arm64_memtype *m, uint32_t attr)
     uint32_t byte = m->byte;
 
     if (!(attr & 4)) {
-        *m = device(min_device(m, attr & 3), m->sh, m->xs);
+        set_device(m, min_device(m, attr & 3), m->sh, m->xs);
     } else if ((attr & 3) == 2) {
         byte = force_wb(m, byte >> 4) << 4 | force_wb(m, byte & 15);
         m->byte = (uint8_t)byte;

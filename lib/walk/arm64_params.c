@@ -7,23 +7,13 @@
 #define CHOSE(opt, choice) (((opt)->choices & HVCORE_ARM64_CHOICE_##choice) != 0)
 
 /*
- * TCR_ELx as one of the two ranges sees it, in the layout of TCR_EL1's lower range: T0SZ 5:0, EPD0
- * 7, SH0 13:12, TG0 15:14 in `own`; IPS 34:32, HA 39, HD 40, DS 59 in `all`; TBI0 37, HPD0 41,
- * E0PD0 55, MTX0 60 in `flag`. The upper range has the first 16 bits higher and the last one bit
- * higher.
+ * TCR_ELx as one of the two ranges sees it, in the layout of TCR_EL1's lower range: T0SZ 5:0, EPD0,
+ * SH0 13:12, TG0 in `own`; IPS 34:32, HA, HD, DS in `all`; TBI0, HPD0, E0PD0, MTX0 in `flag`. The
+ * upper range has the first 16 bits higher and the last one bit higher.
  */
 struct tcr {
     uint64_t own, all, flag;
 };
-
-#define TCR_EPD ARM64_BIT(7)
-#define TCR_TBI ARM64_BIT(37)
-#define TCR_HA ARM64_BIT(39)
-#define TCR_HD ARM64_BIT(40)
-#define TCR_HPD ARM64_BIT(41)
-#define TCR_E0PD ARM64_BIT(55)
-#define TCR_DS ARM64_BIT(59)
-#define TCR_MTX ARM64_BIT(60)
 
 /* The granules of the four encodings of TG, two bits each. */
 #define TG(e0, e1, e2, e3) (e0 | e1 << 2 | e2 << 4 | e3 << 6)
@@ -42,8 +32,6 @@ static const uint32_t S2_LPA2[3] = {HVCORE_ARM64_FEAT_S2_LPA2_4, HVCORE_ARM64_FE
     (HVCORE_ARM64_FEAT_LPA2_4 | HVCORE_ARM64_FEAT_LPA2_16 | HVCORE_ARM64_FEAT_S2_LPA2_4 | \
      HVCORE_ARM64_FEAT_S2_LPA2_16)
 
-/* PS and IPS. */
-static const uint8_t PS_BITS[8] = {32, 36, 40, 42, 44, 48, 52, 56};
 #define PS_52 6u
 
 /* ---- what both stages have in common ---- */
@@ -76,7 +64,7 @@ static inline void set_granule(struct hvc_arm64_stage *s, const hvcore_arm64_wal
 static inline uint32_t output_bits(const struct hvc_arm64_stage *s,
                                    const hvcore_arm64_walk_options *o, uint32_t ps)
 {
-    uint32_t bits = PS_BITS[ps], cap = 48;
+    uint32_t bits = HVC_ARM64_PS_BITS[ps], cap = 48;
 
     if (o->pa_bits >= 52 && (s->granule == GRANULE_64K || o->features & ANY_LPA2)) {
         cap = 52;
@@ -320,18 +308,6 @@ static inline uint32_t s1_ready(struct hvc_arm64_walk *w, const struct tcr *tcr,
                                                                 : HVCORE_ARM64_FAULT_ADDRESS_SIZE;
 }
 
-/* May a walk take the short way? */
-static inline bool is_simple(const struct hvc_arm64_walk *w)
-{
-    const uint32_t rare = S1_EL2 | S1_NV1 | S1_PIE | S1_POE | S1_E0POE | S1_AIE | S1_OFF;
-    const uint32_t choices = HVCORE_ARM64_CHOICE_NT_FAULTS;
-    const struct hvc_arm64_stage *t = &w->s1.t;
-
-    return !(w->s1.flags & rare) && !w->two && !t->ee && !t->hd && t->high == HIGH_NONE &&
-           w->s1.sctlr & SCTLR_C && !(w->opt->choices & choices) &&
-           w->s1.ready == HVCORE_ARM64_FAULT_NONE;
-}
-
 void hvc_arm64_s1_params(struct hvc_arm64_walk *w)
 {
     bool single = w->regime == HVCORE_ARM64_REGIME_EL2;
@@ -339,7 +315,6 @@ void hvc_arm64_s1_params(struct hvc_arm64_walk *w)
 
     s1_format(w, &tcr, single);
     w->s1.ready = s1_ready(w, &tcr, single);
-    w->s1.flags |= is_simple(w) ? S1_SIMPLE : 0;
 }
 
 /* ---- stage 2 ---- */

@@ -40,7 +40,7 @@ static inline bool pan_counts(const struct hvc_arm64_walk *w, const struct hvc_a
 static inline struct rights direct(const struct hvc_arm64_walk *w, const struct hvc_arm64_s1 *s,
                                    const struct hvc_arm64_cursor *c)
 {
-    uint32_t both = hvc_arm64_direct(s, ap_of(s, c->desc), c->tables);
+    uint32_t both = hvc_arm64_direct(ap_of(s, c->desc), c->tables & s->tables);
     struct rights r = {both & (R | W), both >> 2, 0, 0};
 
     if (s->flags & S1_PRIVATE) {

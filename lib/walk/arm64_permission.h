@@ -27,18 +27,15 @@ static const uint8_t HVC_ARM64_DIRECT[16] = {
 #undef U_RW
 
 /* `ap` is AP[2:1] as it counts, `tables` the table descriptors above, or-ed. */
-static inline uint32_t hvc_arm64_direct(const struct hvc_arm64_s1 *s, uint32_t ap, uint64_t tables)
+static inline uint32_t hvc_arm64_direct(uint32_t ap, uint64_t tables)
 {
-    uint32_t table = arm64_bits(tables & s->tables, DESC_APTABLE_SHIFT, 2);
-
-    return HVC_ARM64_DIRECT[table << 2 | ap];
+    return HVC_ARM64_DIRECT[arm64_bits(tables, DESC_APTABLE_SHIFT, 2) << 2 | ap];
 }
 
 /* Where nothing but AP and APTable has a say. */
-static inline uint32_t hvc_arm64_plain_rights(const struct hvc_arm64_s1 *s, uint32_t access,
-                                              uint64_t d, uint64_t tables)
+static inline uint32_t hvc_arm64_plain_rights(uint32_t access, uint64_t d, uint64_t tables)
 {
-    uint32_t both = hvc_arm64_direct(s, arm64_bits(d, DESC_AP_SHIFT, 2), tables);
+    uint32_t both = hvc_arm64_direct(arm64_bits(d, DESC_AP_SHIFT, 2), tables);
 
     return both >> (access & HVCORE_ARM64_ACCESS_EL0 ? 2 : 0) & 3;
 }

@@ -37,6 +37,18 @@
 #define SCTLR_EE ARM64_BIT(25)
 #define SCTLR_EPAN ARM64_BIT(57)
 
+/* TCR_EL1, the lower range: the upper one has EPD and TG 16 bits higher, TBI, HPD, E0PD and MTX one
+ * bit higher. */
+#define TCR_EPD ARM64_BIT(7)
+#define TCR_TG ARM64_MASK(15, 14)
+#define TCR_TBI ARM64_BIT(37)
+#define TCR_HA ARM64_BIT(39)
+#define TCR_HD ARM64_BIT(40)
+#define TCR_HPD ARM64_BIT(41)
+#define TCR_E0PD ARM64_BIT(55)
+#define TCR_DS ARM64_BIT(59)
+#define TCR_MTX ARM64_BIT(60)
+
 /* TCR2_EL1, TCR2_EL2 */
 #define TCR2_PIE ARM64_BIT(1)
 #define TCR2_E0POE ARM64_BIT(2)

@@ -26,11 +26,23 @@ static bool off(struct hvc_arm64_walk *w, const struct hvc_arm64_cursor *c)
         return hvc_arm64_fault(w, c, HVCORE_ARM64_FAULT_ADDRESS_SIZE, 0, 0);
     }
     if (dc) {
-        m = hvc_arm64_normal(MEMTYPE_WB, SH_NONE, false);
+        hvc_arm64_normal(&m, MEMTYPE_WB, SH_NONE, false);
         m.tagged = w->opt->features & HVCORE_ARM64_FEAT_MTE2 && w->hcr & HCR_DCT;
     }
     finish(w, &f, &m);
     return false;
+}
+
+/* Is an address of the prepared range legal, as far as that does not depend on tables (specs 3.3, 1
+ * to 4)? */
+static bool in_range(const struct hvc_arm64_walk *w)
+{
+    const struct hvc_arm64_s1 *s = &w->s1;
+
+    if (s->flags & S1_E0PD && w->access & HVCORE_ARM64_ACCESS_EL0) {
+        return false;
+    }
+    return !((w->va ^ s->sign) & s->above);
 }
 
 /* Stage 1 is off, or the address is a fault before any table. */
@@ -41,7 +53,7 @@ static bool early(struct hvc_arm64_walk *w, const struct hvc_arm64_cursor *c)
     if (w->s1.flags & S1_OFF) {
         return off(w, c);
     }
-    if (ready == HVCORE_ARM64_FAULT_TRANSLATION || !hvc_arm64_in_range(w, w->va, w->access)) {
+    if (ready == HVCORE_ARM64_FAULT_TRANSLATION || !in_range(w)) {
         return hvc_arm64_fault(w, c, HVCORE_ARM64_FAULT_TRANSLATION, w->s1.early, 0);
     }
     return ready == HVCORE_ARM64_FAULT_NONE || hvc_arm64_fault(w, c, ready, 0, 0);
@@ -106,9 +118,9 @@ static void leaf(struct hvc_arm64_walk *w, struct hvc_arm64_cursor *c)
         return;
     }
     sh = w->s1.t.ds ? w->s1.t.sh : arm64_bits(c->desc, DESC_SH_SHIFT, 2);
-    m = hvc_arm64_mair(w->opt, mair_byte(w, c->desc), sh);
+    hvc_arm64_mair(&m, w->opt, mair_byte(w, c->desc), sh);
     if (!(w->s1.sctlr & SCTLR_C) && !m.device) { /* specs 3.7 */
-        m = hvc_arm64_normal(MEMTYPE_NC, m.sh, m.xs);
+        hvc_arm64_normal(&m, MEMTYPE_NC, m.sh, m.xs);
     }
     finish(w, &f, &m);
 }

@@ -57,8 +57,7 @@ enum hvc_arm64_s1_flag {
     S1_E0PD = 128,
     S1_OFF = 256, /* the stage is off; only TBI counts */
     S1_EPAN = 512,
-    S1_TBI = 1024,
-    S1_SIMPLE = 2048 /* nothing of the above that is rare: see arm64_hot.h */
+    S1_TBI = 1024
 };
 
 /* `ready` is what is known before any address: a fault, or none. */
@@ -94,6 +93,9 @@ struct hvc_arm64_cursor {
     uint32_t stage; /* 1 or 2 */
     uint32_t notes; /* how a fault here is reported: S1PTW, WRITE */
 };
+
+/* PS and IPS. */
+static const uint8_t HVC_ARM64_PS_BITS[8] = {32, 36, 40, 42, 44, 48, 52, 56};
 
 #define MEMTYPE_NC 0x44u /* Normal, both Non-cacheable */
 #define MEMTYPE_WB 0xffu /* Normal, both Write-Back, Read- and Write-Allocate */
@@ -136,6 +138,15 @@ struct hvc_arm64_walk {
 
 /* ---- arm64.c: how a walk begins and ends ---- */
 
+/* A walk, whatever the registers are and it may meet. */
+void hvc_arm64_general(const hvcore_arm64_walk_options *options, const hvcore_arm64_sys *sys,
+                       const hvcore_arm64_walk_mem *mem, const hvcore_arm64_walk_request *request,
+                       hvcore_arm64_walk_result *out);
+/* What is left of a walk of arm64_hot.h, from the last entry of out->read on: of that level, with
+ * `tables` above it, and for which the accessor answered `status`. */
+void hvc_arm64_resume(const hvcore_arm64_walk_options *options, const hvcore_arm64_sys *sys,
+                      const hvcore_arm64_walk_mem *mem, const hvcore_arm64_walk_request *request,
+                      hvcore_arm64_walk_result *out, uint64_t tables, int32_t level, int status);
 /* Sets up a regime for one of its ranges. 0, or HVCORE_ARM64_REFUSED_*. `options` and `sys`
  * stay. */
 uint32_t hvc_arm64_prepare(struct hvc_arm64_walk *w, const hvcore_arm64_walk_options *options,
@@ -188,9 +199,11 @@ uint32_t hvc_arm64_s2_rights(const struct hvc_arm64_walk *w, const struct hvc_ar
 
 /* ---- arm64_memtype.c ---- */
 
-struct hvc_arm64_memtype hvc_arm64_mair(const hvcore_arm64_walk_options *opt, uint32_t byte,
-                                        uint32_t sh);
-struct hvc_arm64_memtype hvc_arm64_normal(uint32_t byte, uint32_t sh, bool xs);
+/* Through pointers: as values they would be put together bytewise and then read as a word, for which
+ * a processor waits. */
+void hvc_arm64_mair(struct hvc_arm64_memtype *m, const hvcore_arm64_walk_options *opt,
+                    uint32_t byte, uint32_t sh);
+void hvc_arm64_normal(struct hvc_arm64_memtype *m, uint32_t byte, uint32_t sh, bool xs);
 /* MAIR encoding with the special values. */
 uint32_t hvc_arm64_memtype_attr(const hvcore_arm64_walk_options *opt,
                                 const struct hvc_arm64_memtype *m);

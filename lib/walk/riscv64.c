@@ -302,6 +302,7 @@ static bool finish(struct walk *w, uint64_t gpa)
         .prot = bare ? (uint32_t)HVCORE_PROT_RWX : leaf_prot(&w->g, c.pte),
         .pbmt = bare ? 0 : (uint32_t)((c.pte & PTE_PBMT) >> PTE_PBMT_SHIFT),
         .reads = w->reads,
+        .vs_page = UINT64_C(1) << PAGE_SHIFT,
     };
     /* A dry walk that should have set A somewhere on the way leaves nothing to remember. */
     if (w->dry && (w->unset & PTE_A))
@@ -316,6 +317,7 @@ static void combine(const struct walk *w, const struct vs_cursor *v)
     uint64_t size = leaf_size(&v->c);
     uint32_t pbmt = (uint32_t)((v->c.pte & PTE_PBMT) >> PTE_PBMT_SHIFT);
 
+    out->vs_page = size;
     if (size < out->page)
         out->page = size;
     if (pbmt != 0) /* the VS-stage overrides the G-stage (Svpbmt) */

@@ -4,16 +4,24 @@
 
 bench_programs = \
 	tests/bench/at_bench \
-	tests/bench/run_bench
+	tests/bench/run_bench \
+	tests/bench/units_bench \
+	tests/bench/walk_bench
 
 EXTRA_PROGRAMS += $(bench_programs)
-CLEANFILES += $(bench_programs)
+CLEANFILES += $(bench_programs) units-size.log
 EXTRA_DIST += tests/bench/bench.h
 
 tests_bench_run_bench_CPPFLAGS = $(AM_CPPFLAGS) $(UNICORN_CFLAGS)
 tests_bench_run_bench_LDADD = lib/libhvcore.la $(UNICORN_LIBS) -lm
 
 tests_bench_at_bench_LDADD = lib/libhvcore-all.la -lm
+tests_bench_walk_bench_LDADD = lib/libhvcore-all.la -lm
+tests_bench_units_bench_LDADD = lib/libhvcore-all.la $(JSON_C_LIBS) -lm
 
 bench: $(bench_programs)
 	@for program in $(bench_programs); do echo "== $$program" && ./$$program || exit 1; done
+	@echo "== text of the units, bytes" && \
+		if $(MAKE) $(AM_MAKEFLAGS) V=0 units >units-size.log 2>&1; \
+		then $(srcdir)/tests/freestanding/units-size libhvcore-units.a $(filter %.c,$(units_sources)) || :; \
+		else tail -n 1 units-size.log; fi

@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include <hvcore/fixup/redirect.h>
 #include <hvcore/hvcore.h>
 #ifdef HAVE_UNICORN
 #include <unicorn/unicorn.h>
@@ -146,38 +145,6 @@ static void create_run_close(uint64_t times)
         hvcore_vcpu_run(v, &limit, &e, NULL);
         hvcore_vcpu_unref(v);
         hvcore_vm_unref(m);
-    }
-}
-
-/* ---- units against an indirect call ---------------------------------------------------------- */
-
-static uint64_t nothing(uint64_t x)
-{
-    return x + 1;
-}
-
-static uint64_t (*volatile indirect)(uint64_t) = nothing;
-
-static void call_indirect(uint64_t times)
-{
-    uint64_t x = 0;
-    for (uint64_t i = 0; i < times; i++) {
-        x = indirect(x);
-    }
-    atomic_signal_fence(memory_order_seq_cst);
-}
-
-static void call_redirect(uint64_t times)
-{
-    static hvcore_riscv64_frame frame;
-    static hvcore_riscv64_sys sys;
-    static hvcore_riscv64_state state;
-    hvcore_event event = HVCORE_EVENT_INIT;
-    event.syndrome = HVCORE_RISCV64_ILLEGAL_INSN;
-    for (uint64_t i = 0; i < times; i++) {
-        frame.hstatus = 1 << 7;
-        sys.have = HVCORE_REDIRECT_NEEDS;
-        hvcore_redirect(&frame, &sys, &event, &state);
     }
 }
 
@@ -360,9 +327,6 @@ int main(void)
     unicorn_rows();
     program(alu_loop, sizeof(alu_loop));
     deadline_row();
-    bench_side unit = {"redirect", call_redirect, 20000},
-               call = {"an indirect call", call_indirect, 20000};
-    bench_row("redirect unit", &unit, &call, "<=", 8);
     cancel_row();
     hvcore_vcpu_unref(cpu);
     hvcore_vm_unref(vm);

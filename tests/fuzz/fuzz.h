@@ -55,4 +55,11 @@ static inline uint32_t fuzz_u32(fuzz_input *in)
     return v;
 }
 
+static inline uint16_t fuzz_u16(fuzz_input *in)
+{
+    uint16_t v;
+    fuzz_take(in, &v, sizeof(v));
+    return v;
+}
+
 #endif

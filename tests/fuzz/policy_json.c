@@ -50,8 +50,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                             .intercept = 8,
                             .emulators = UINT64_MAX,
                             .double_trap = 1};
+    hvc_policy_facts odd = {.arch = HVCORE_ARCH_RISCV64,
+                            .delegatable = UINT64_MAX,
+                            .debug_breakpoints = 1,
+                            .fwft_misaligned = 1,
+                            .fixed = {[2] = HVCORE_DO_DELEGATE, [5] = HVCORE_DO_EXIT, [63] = 9}};
     compile(policy, &none);
     compile(policy, &all);
+    compile(policy, &odd);
     hvcore_policy_unref(policy);
     return 0;
 }

@@ -6,11 +6,15 @@
  * Postconditions are written from the architecture, with bit numbers, not with the unit's own
  * words.
  *
- * PROOF_MODEL(name, n) runs the unit on a model of hardware and shows what PROVE() says alone;
- * another proof of the same file is about memory then.
- *
  * Beside what PROVE() says, each PROOF shows: no access outside an object, no invalid pointer, no
- * division by zero, no shift by too much, no signed overflow.
+ * division by zero, no shift by too much or of a negative, no signed overflow. CBMC does not look
+ * for reads of what was never written (the compiler and the sanitized tests do).
+ *
+ * PROOF_MODEL(name, n) runs the unit on a model of hardware and shows what PROVE() says alone;
+ * another proof of the same file is about memory then. PROOF_LONG(name, n) is a PROOF that takes
+ * longer than a minute: only run --long proves it.
+ *
+ * A proof must get to each of its PROVE()s, those in functions that it calls included.
  */
 #ifndef HVC_PROOF_H
 #define HVC_PROOF_H
@@ -21,6 +25,7 @@
 
 #define PROOF(name, unwind) void prove_##name(void)
 #define PROOF_MODEL(name, unwind) void prove_##name(void)
+#define PROOF_LONG(name, unwind) void prove_##name(void)
 #define ASSUME(condition) __CPROVER_assume(condition)
 #define PROVE(condition) __CPROVER_assert(condition, #condition)
 

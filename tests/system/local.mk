@@ -20,3 +20,18 @@ check-system: tests/system/medeleg/medeleg.elf
 	@$(srcdir)/tests/system/medeleg/run tests/system/medeleg/medeleg.elf || [ $$? = 77 ]
 
 CLEANFILES += tests/system/medeleg/medeleg.elf
+
+# --- the software machine and QEMU, instruction by instruction -----------------------------------
+tests/system/lockstep/monitor.bin: $(srcdir)/tests/system/lockstep/monitor.S
+	@$(MKDIR_P) $(@D)
+	$(AM_V_GEN)riscv64-linux-gnu-gcc -nostdlib -march=rv64gc -Wl,-Ttext=0x80000000 \
+		-Wl,--build-id=none -o $(@:.bin=.elf) $< && \
+		riscv64-linux-gnu-objcopy -O binary -j .text $(@:.bin=.elf) $@
+
+LOCKSTEP_INSNS = 1000000
+.PHONY: check-lockstep
+check-lockstep: tests/system/lockstep/lockstep$(EXEEXT) tests/system/lockstep/monitor.bin
+	$(srcdir)/tests/system/lockstep/run $^ $(LOCKSTEP_INSNS)
+
+CLEANFILES += tests/system/lockstep/lockstep$(EXEEXT) tests/system/lockstep/monitor.bin \
+	tests/system/lockstep/monitor.elf

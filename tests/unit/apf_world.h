@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine of apf.h with its area, and its operations by name as ../models/apf_model.py has them:
+ * A machine of apf.h with its area, and its operations by name as apf_model.py has them:
  * what comes back is text, the JSON of what the model returns. For the vectors and the
  * differential.
  */

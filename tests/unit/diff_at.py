@@ -2,34 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The C walker against the Python model of AT (at_model.py) on random plausible states.
 
-    diff_at.py [DRIVER] [--states N] [--seed N] [--jobs N]
+    diff_at.py DRIVER [--count N] [--seed N] [--jobs N]
 
-The folder of the models is named by HVCORE_MODELS; without it the test is skipped (status 77). A
-state is a choice of features and of what the architecture leaves open, an AT, registers that mostly
+A state is a choice of features and of what the architecture leaves open, an AT, registers that mostly
 make sense, and tables built along the way of the address through both stages, each step of which may
 be spoilt. Compared are PAR_EL1 under its mask, exceptions, what was written, the fault's kind, level,
 stage and IPA, rights, and the descriptors that were read.
 """
-import argparse
-import multiprocessing
-import os
 import random
-import subprocess
 import sys
 from dataclasses import fields, replace
 
-SKIPPED = 77
-MODELS = os.environ.get("HVCORE_MODELS")
-if not MODELS or not os.path.exists(os.path.join(MODELS, "at_model.py")):
-    print("diff_at: skipped, HVCORE_MODELS does not name the folder of at_model.py")
-    sys.exit(SKIPPED)
-sys.path.insert(0, MODELS)
-sys.dont_write_bytecode = True
-import at_gen as G  # noqa: E402
-import at_model as M  # noqa: E402
+import diff
+
+M = diff.model("at_model")
+G = diff.model("at_gen")
 
 BATCH = 200
 FAULTS = {"addrsz": 1, "trans": 2, "af": 3, "perm": 4, "ext": 5}
+NAMES = ["none", "address size", "translation", "access flag", "permission", "external"]
 
 # Positions in at_features[] of at_world.h, and in enum hvcore_arm64_choice.
 FEATURES = [("tgran4", 1), ("tgran16", 1), ("tgran64", 1), ("s2_tgran4", 1), ("s2_tgran16", 1),
@@ -140,7 +131,9 @@ class State:
         if self.chance(0.25):  # what guests mostly are: the walker's short way
             r["HCR_EL2"] = 1 << 31
             r["SCTLR_EL1"] = r["SCTLR_EL1"] & ~(1 << 25) | 1 << 2
-            r["TCR_EL1"] &= ~(1 << 40 | 1 << 59)
+            r["TCR_EL1"] &= ~(1 << 40 | 1 << 59 | 3 << 41)
+            if self.chance(0.7):  # 4 KiB
+                r["TCR_EL1"] = r["TCR_EL1"] & ~(3 << 14 | 3 << 30) | 2 << 30
             r["MAIR_EL1"] |= 0xffff
             self.op = rng.choice(("S1E1R", "S1E1W", "S1E0R", "S1E0W"))
 
@@ -441,19 +434,21 @@ def parse(line):
     return dict(word.split("=", 1) for word in line.split())
 
 
-def batch(job):
-    driver, seed, count = job
+def kind(got):
+    if "esr" in got:
+        return "exception, EC 0x%02x" % (int(got["esr"], 16) >> 26)
+    if "exit" in got or got["fault"] == "0":
+        return "refused" if "exit" in got else "translated"
+    return f"fault: {NAMES[int(got['fault'])]}, stage {got['stage']}"
+
+
+def batch(driver, seed, count):
     rng = random.Random(seed)
     states = [State(rng) for _ in range(count)]
-    run = subprocess.run([driver], input="\n".join(s.line() for s in states) + "\n", capture_output=True,
-                         text=True, check=False)
-    answers = run.stdout.splitlines()
-    if run.returncode or len(answers) != count:
-        return [f"the driver ended with {run.returncode}: {run.stderr}"], {}
     bad, kinds = [], {}
-    for s, a in zip(states, answers):
+    for s, a in zip(states, diff.ask(driver, [s.line() for s in states], count)):
         got = parse(a)
-        name = "exception" if "esr" in got else "exit" if "exit" in got else f"fault {got['fault']} stage {got['stage']}"
+        name = kind(got)
         kinds[name] = kinds.get(name, 0) + 1
         why = list(differences(s, got))
         if why:
@@ -461,26 +456,5 @@ def batch(job):
     return bad, kinds
 
 
-def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("--states", type=int, default=int(os.environ.get("HVCORE_DIFF_STATES", 100000)))
-    ap.add_argument("--seed", type=int, default=int(os.environ.get("HVCORE_DIFF_SEED", 1)))
-    ap.add_argument("driver", nargs="?", default="tests/unit/at_driver")
-    ap.add_argument("--jobs", type=int, default=os.cpu_count())
-    a = ap.parse_args()
-    jobs = [(a.driver, f"{a.seed}.{i}", min(BATCH, a.states - i)) for i in range(0, a.states, BATCH)]
-    bad, total = 0, {}
-    with multiprocessing.Pool(a.jobs) as pool:
-        for found, kinds in pool.imap_unordered(batch, jobs):
-            for text in found[:max(0, 10 - bad)]:
-                print(text)
-            bad += len(found)
-            for k, n in kinds.items():
-                total[k] = total.get(k, 0) + n
-    print("diff_at:", ", ".join(f"{n} {k}" for k, n in sorted(total.items())))
-    print(f"diff_at: {a.states} states, {bad} differ")
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(diff.main("states of at", batch, BATCH, 100000))

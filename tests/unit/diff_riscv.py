@@ -2,38 +2,46 @@
 # SPDX-License-Identifier: Apache-2.0
 """The C walker and hvcore_redirect against the Python model of the H extension (riscv_model.py).
 
-    diff_riscv.py [--states N] [--seed N] [--driver PATH] [--jobs N]
+    diff_riscv.py DRIVER [--count N] [--seed N] [--jobs N]
 
-The folder of the models is named by HVCORE_MODELS; without it the test is skipped (status 77). Half of
-the states are walks: registers that mostly make sense and tables built along the way of the address
-through both stages, each entry of which may be spoilt. The others are redirects of random registers.
-Compared are addresses, faults with htval and htinst, and what was written.
+Half of the states are walks: registers that mostly make sense and tables built along the way of the
+address through both stages, each entry of which may be spoilt. The others are redirects of random
+registers. Compared are addresses, faults with htval and htinst, and what was written.
+
+One deviation from the model: a fetch from a shadow-stack page. The ISA manual (Zicfiss, "shadow stack
+memory protection": norm:ssmp_ss_implicit_access_fault) makes it an instruction access fault, 1; the
+model says 12, a page fault. Here 1 is demanded, and counted by itself.
 """
-import argparse
-import multiprocessing
-import os
 import random
-import subprocess
 import sys
 
-SKIPPED = 77
-MODELS = os.environ.get("HVCORE_MODELS")
-if not MODELS:
-    print("diff_riscv: skipped: HVCORE_MODELS does not name the folder of the models")
-    sys.exit(SKIPPED)
-sys.path.insert(0, MODELS)
-sys.dont_write_bytecode = True
-import riscv_model as M  # noqa: E402
+import diff
+
+M = diff.model("riscv_model")
 
 BATCH = 500
 ACCESSES = ("fetch", "load", "store", "hlvx")
 NAPOT, RSW60 = 1, 2
 LEAF = M.PV | M.PR | M.PW | M.PX | M.PA | M.PD
+SHADOW_STACK = "cause 1, fetch from a shadow-stack page (the model: 12)"
 STATE = ("vsstatus", "vsepc", "vscause", "vstval", "vstvec", "pc", "sstatus", "hstatus")
 
 
 def hexes(words):
     return " ".join(f"{k}={v:x}" for k, v in words.items())
+
+
+class Walker(M.Walker):
+    """The model's, which remembers a VS-stage leaf that is a shadow-stack page. (In the G-stage R=0, W=1
+    never comes so far.)"""
+
+    shadow = None
+
+    def _napot(self, pte, addr, level):
+        ppn = super()._napot(pte, addr, level)
+        if ppn is not None and pte & (M.PR | M.PW | M.PX) == M.PW:
+            self.shadow = pte
+        return ppn
 
 
 class Walk:
@@ -167,9 +175,9 @@ class Walk:
                          *(f"!{a:x}=0" for a in self.deny)])
 
     def differences(self, got):
-        w = M.Walker(dict(self.mem), self.regs["vsatp"], self.regs["hgatp"], self.regs["vsstatus"],
-                     self.regs["sstatus"], ("VU", "VS")[self.mode], self.regs["henvcfg"], self.regs["menvcfg"],
-                     self.flags & NAPOT, self.flags & RSW60, ok=lambda pa, kind: pa not in self.deny)
+        w = Walker(dict(self.mem), self.regs["vsatp"], self.regs["hgatp"], self.regs["vsstatus"],
+                   self.regs["sstatus"], ("VU", "VS")[self.mode], self.regs["henvcfg"], self.regs["menvcfg"],
+                   self.flags & NAPOT, self.flags & RSW60, ok=lambda pa, kind: pa not in self.deny)
         try:
             gpa, pa = w.x(self.va, self.acc)
             want = {"gpa": f"{gpa:x}", "pa": f"{pa:x}"}
@@ -177,15 +185,15 @@ class Walk:
             want = {"cause": f"{f.cause:x}", "htval": f"{f.htval:x}", "htinst": f"{f.htinst:x}"}
         want["writes"] = "".join(f"{a:x}:{v:x}," for _, a, v in w.log)
         kind = f"cause {int(want['cause'], 16)}" if "cause" in want else "translated"
-        if self.fetches_shadow_stack(want, got):
-            return "1 where the model says 12 (fetch from a shadow-stack page: as Spike, not as the model)", []
+        if self.fetches_shadow_stack(w):
+            kind, want["cause"] = SHADOW_STACK, "1"
         return kind, [f"{k} {got.get(k)}, not {v}" for k, v in want.items() if got.get(k) != v]
 
-
-    def fetches_shadow_stack(self, want, got):
-        """Zicfiss, and Spike's mmu.cc: an instruction access fault; the model has a page fault."""
-        return (self.acc == "fetch" and self.regs["henvcfg"] & M.ENV_SSE and want.get("cause") == "c" and
-                got.get("cause") == "1" and any(pte & 15 == M.PV | M.PW for pte in self.mem.values()))
+    def fetches_shadow_stack(self, walker):
+        """Where nothing before the page's type has been a fault."""
+        if self.acc != "fetch" or walker.shadow is None:
+            return False
+        return bool(walker.shadow & M.PU) == (self.mode == 0)
 
 
 class Redirect:
@@ -210,21 +218,15 @@ class Redirect:
     def differences(self, got):
         st, result = M.redirect(self.state, self.trap, self.henvcfg, self.dte)
         answer = {"delivered": (0, 0, 0), "double-trap": (7, 16, self.trap["cause"]), "bad-origin": (8, 1, 0)}[result]
-        want = dict(zip(("kind", "arg", "addr"), answer), **st)
-        return result, [f"{k} {got.get(k)}, not {v & M.M64:x}" for k, v in want.items() if got.get(k) != f"{v & M.M64:x}"]
+        want = {k: f"{v & M.M64:x}" for k, v in dict(zip(("kind", "arg", "addr"), answer), **st).items()}
+        return "redirect, " + result, [f"{k} {got.get(k)}, not {v}" for k, v in want.items() if got.get(k) != v]
 
 
-def batch(job):
-    driver, seed, count = job
+def batch(driver, seed, count):
     rng = random.Random(seed)
     states = [(Walk, Redirect)[n % 2](rng) for n in range(count)]
-    run = subprocess.run([driver], input="\n".join(s.line() for s in states) + "\n", capture_output=True,
-                         text=True, check=False)
-    answers = run.stdout.splitlines()
-    if run.returncode or len(answers) != count:
-        return [f"the driver ended with {run.returncode}: {run.stderr}"], {}
     bad, kinds = [], {}
-    for s, a in zip(states, answers):
+    for s, a in zip(states, diff.ask(driver, [s.line() for s in states], count)):
         kind, why = s.differences(dict(w.split("=", 1) for w in a.split()))
         kinds[kind] = kinds.get(kind, 0) + 1
         if why:
@@ -232,26 +234,5 @@ def batch(job):
     return bad, kinds
 
 
-def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("--states", type=int, default=int(os.environ.get("HVCORE_DIFF_STATES", 200000)))
-    ap.add_argument("--seed", type=int, default=int(os.environ.get("HVCORE_DIFF_SEED", 1)))
-    ap.add_argument("--driver", default="tests/unit/riscv_driver")
-    ap.add_argument("--jobs", type=int, default=os.cpu_count())
-    a = ap.parse_args()
-    jobs = [(a.driver, f"{a.seed}.{i}", min(BATCH, a.states - i)) for i in range(0, a.states, BATCH)]
-    bad, total = 0, {}
-    with multiprocessing.Pool(a.jobs) as pool:
-        for found, kinds in pool.imap_unordered(batch, jobs):
-            for text in found[:max(0, 10 - bad)]:
-                print(text)
-            bad += len(found)
-            for k, n in kinds.items():
-                total[k] = total.get(k, 0) + n
-    print("diff_riscv:", ", ".join(f"{n} {k}" for k, n in sorted(total.items())))
-    print(f"diff_riscv: {a.states} states, {bad} differ")
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(diff.main("walks and redirects", batch, BATCH, 200000))

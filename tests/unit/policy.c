@@ -339,7 +339,7 @@ static void test_refused_cause_is_named(void)
     hvcore_trap_rule r = rule_of(BIT(2) | BIT(22), DELEGATE);
     hvcore_policy_rule_add(p, &r, NULL, &e);
     expect(strstr(e.message, "virtual-instruction") != NULL, "%s", e.message);
-    r = rule_of(BIT(2) | BIT(33), REDIRECT);
+    r = rule_of(BIT(2) | BIT(33) | BIT(35), REDIRECT); /* the first of several */
     hvcore_policy_rule_add(p, &r, NULL, &e);
     expect(strstr(e.message, "cause 33") != NULL, "%s", e.message);
     memset(r.name, 'x', sizeof(r.name)); /* without an end */
@@ -358,6 +358,7 @@ static void test_allowed(void)
         {ALLOW_STOP, RULE(.causes = 4, .act = STOP)},
         {0, RULE(.causes = BIT(9) | BIT(11) | BIT(16), .act = EXIT)},
         {0, RULE(.causes = BIT(16), .act = REDIRECT, .flags = AS, .as = 2)},
+        {0, RULE(.causes = BIT(2), .act = REDIRECT, .as = 35)}, /* unused without the flag */
         {0, RULE(.causes = BIT(24) | BIT(63), .act = REDIRECT)},
         {0, RULE(.causes = ARCH_DELEGATABLE, .act = DELEGATE, .from = HVCORE_FROM_ANY)},
         {TRUST, RULE(.causes = 4, .act = DELEGATE, .late = DELEGATE)},
@@ -382,6 +383,7 @@ static void test_shadowed(void)
     hvcore_trap_rule r = rule_of(BIT(2), REDIRECT);
     r.from = HVCORE_FROM_VU;
     add(p, r);
+    CU_ASSERT_EQUAL(hvcore_policy_rule_add(p, &r, NULL, &e), -HVCORE_E_POLICY); /* again */
     r = rule_of(BIT(4) | BIT(6), REDIRECT);
     memcpy(r.name, long_name, sizeof(r.name));
     add(p, r);
@@ -482,7 +484,11 @@ static void check_gap(const gap *g, uint32_t on_unenforceable)
     o.on_unenforceable = on_unenforceable;
     hvcore_policy *p = policy_with(o);
     hvcore_trap_rule r = rule_of(BIT(g->cls), g->act);
-    hvc_policy_facts f = {HVCORE_ARCH_RISCV64, g->honours, g->delegatable, 0, g->emulators, 1};
+    hvc_policy_facts f = {.arch = HVCORE_ARCH_RISCV64,
+                          .firmware_honours = g->honours,
+                          .delegatable = g->delegatable,
+                          .emulators = g->emulators,
+                          .double_trap = g->cls == HVCORE_RISCV64_DOUBLE_TRAP};
     hvc_policy_table t, before;
     hvcore_report *report = NULL;
     hvcore_error e = HVCORE_ERROR_INIT;
@@ -618,6 +624,7 @@ static void test_report_lines(void)
     r.from = HVCORE_FROM_VU;
     add(p, r);
     add(p, rule_of(BIT(30), REDIRECT));
+    add(p, rule_of(BIT(16), EXIT));
     f.double_trap = 1;
     f.intercept = BIT(3);
     hvcore_report *report = report_of(p, f);
@@ -961,9 +968,14 @@ static void check_random_policy(void)
     hvcore_policy_opts o = options_by((int)(rnd() % 8));
     hvcore_trap_rule rules[12];
     uint32_t n = 0;
-    hvc_policy_facts f = {
-        HVCORE_ARCH_RISCV64,  (uint32_t)(rnd() & 1), rnd() | rnd(), rnd() & rnd() & rnd(), rnd(),
-        (uint32_t)(rnd() & 1)};
+    hvc_policy_facts f = {.arch = HVCORE_ARCH_RISCV64,
+                          .firmware_honours = (uint32_t)(rnd() & 1),
+                          .delegatable = rnd() | rnd(),
+                          .intercept = rnd() & rnd() & rnd(),
+                          .emulators = rnd(),
+                          .double_trap = (uint32_t)(rnd() & 1),
+                          .debug_breakpoints = (uint32_t)(rnd() & 1),
+                          .fwft_misaligned = (uint32_t)(rnd() & 1)};
     o.on_unenforceable = HVCORE_UNENFORCEABLE_REDIRECT;
     hvcore_policy *p = policy_with(o);
     for (size_t i = 0; i < COUNT(rules); i++) {

@@ -562,9 +562,16 @@ static bool same_table(const hvc_policy_table *a, const hvc_policy_table *b)
 static void expect_same(hvcore_policy *a, hvcore_policy *b, const char *what)
 {
     static const hvc_policy_facts machines[] = {
-        {HVCORE_ARCH_RISCV64, 1, UINT64_MAX, 0, UINT64_MAX, 1},
-        {HVCORE_ARCH_RISCV64, 0, QEMU_DELEGATABLE, BIT(3), EMULATORS, 0},
-        {HVCORE_ARCH_RISCV64, 0, 0, 0, 0, 0},
+        {.arch = HVCORE_ARCH_RISCV64,
+         .firmware_honours = 1,
+         .delegatable = UINT64_MAX,
+         .emulators = UINT64_MAX},
+        {.arch = HVCORE_ARCH_RISCV64,
+         .delegatable = QEMU_DELEGATABLE,
+         .intercept = BIT(3),
+         .emulators = EMULATORS,
+         .double_trap = 1},
+        {.arch = HVCORE_ARCH_RISCV64},
     };
     for (size_t i = 0; i < COUNT(machines); i++) {
         hvc_policy_table ta, tb;

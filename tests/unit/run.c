@@ -347,7 +347,7 @@ static void exit_names(void)
 {
     const char *seen[16];
 
-    for (uint32_t i = HVCORE_EXIT_MMIO; i <= HVCORE_EXIT_FIXUP; i++) {
+    for (uint32_t i = HVCORE_EXIT_MMIO; i <= HVCORE_EXIT_OFF; i++) {
         seen[i] = hvcore_exit_reason_name(i);
         CU_ASSERT_PTR_NOT_NULL_FATAL(seen[i]);
         CU_ASSERT(*seen[i] && strcmp(seen[i], "unknown"));
@@ -356,7 +356,7 @@ static void exit_names(void)
     }
     CU_ASSERT_STRING_EQUAL(seen[HVCORE_EXIT_MMIO], "mmio");
     CU_ASSERT_STRING_EQUAL(seen[HVCORE_EXIT_CANCELLED], "cancelled");
-    CU_ASSERT_STRING_EQUAL(hvcore_exit_reason_name(HVCORE_EXIT_FIXUP + 1), "unknown");
+    CU_ASSERT_STRING_EQUAL(hvcore_exit_reason_name(HVCORE_EXIT_OFF + 1), "unknown");
     CU_ASSERT_STRING_EQUAL(hvcore_exit_reason_name(UINT32_MAX), "unknown");
 }
 
@@ -1254,7 +1254,7 @@ static void insn_limits(void)
     up_with(0);
     FAILS(hvcore_vcpu_run(vcpu, &opts, &exit_, &e), HVCORE_E_UNSUPPORTED);
     opts.deadline_ns = 0;
-    opts.flags = 1;
+    opts.flags = HVCORE_RUN_WAIT << 1;
     FAILS(hvcore_vcpu_run(vcpu, &opts, &exit_, &e), HVCORE_E_INVAL);
     FAILS(hvcore_vcpu_run(vcpu, NULL, NULL, &e), HVCORE_E_INVAL);
     FAILS(hvcore_vcpu_run(NULL, NULL, &exit_, &e), HVCORE_E_INVAL);
@@ -2041,7 +2041,7 @@ static void mad_events(void)
 static void registers(void)
 {
     hvcore_reg reg, parsed;
-    uint32_t n = 0, gprs = 0, csrs = 0;
+    uint32_t n = 0, gprs = 0, csrs = 0, fprs = 0;
     uint64_t value = 0;
 
     up();
@@ -2052,7 +2052,7 @@ static void registers(void)
 
         CU_ASSERT_PTR_NOT_NULL_FATAL(name);
         WANT(reg & 0xff, 8);
-        CU_ASSERT(cls >= HVCORE_REG_GPR && cls <= HVCORE_REG_MODE);
+        CU_ASSERT(cls >= HVCORE_REG_GPR && cls <= HVCORE_REG_FPR);
         parsed = 0;
         OK(hvcore_reg_parse(HVCORE_ARCH_RISCV64, name, &parsed));
         WANT(parsed, reg);
@@ -2069,6 +2069,7 @@ static void registers(void)
         OK(hvcore_reg_get_u64(vcpu, reg, &value));
         gprs += cls == HVCORE_REG_GPR;
         csrs += cls == HVCORE_REG_CSR;
+        fprs += cls == HVCORE_REG_FPR;
         if (reg == REG_HENVCFG) {
             WANT(hvcore_reg_set_u64(vcpu, reg, 0), -HVCORE_E_UNSUPPORTED);
             continue;
@@ -2089,14 +2090,17 @@ static void registers(void)
             set(reg, probe[i]);
             value = get(reg);
             WANT(value & ~probe[i] & ~(cls == HVCORE_REG_CSR ? UINT64_C(3) << 32 : 0), 0);
-            if (cls == HVCORE_REG_GPR && index && index < 32)
+            if ((cls == HVCORE_REG_GPR && index && index < 32) || cls == HVCORE_REG_FPR)
                 WANT(value, probe[i]);
+            if (reg == HVCORE_REG_RISCV64_FCSR)
+                WANT(value, probe[i] & 0xff);
             set(reg, value); /* what was read can be written, and stays */
             WANT(get(reg), value);
         }
     }
     WANT(gprs, 33);
-    CU_ASSERT(csrs >= HVCORE_RISCV64_SYS_COUNT);
+    WANT(fprs, 32);
+    WANT(csrs, HVCORE_RISCV64_SYS_COUNT + 1);
     WANT(hvcore_reg_at(HVCORE_ARCH_RISCV64, n + 1), 0);
     WANT(hvcore_reg_at(HVCORE_ARCH_RISCV64, UINT32_MAX), 0);
     WANT(hvcore_reg_at(HVCORE_ARCH_NONE, 0), 0);
@@ -2137,6 +2141,12 @@ static void registers(void)
                  {"x31", REG_X(31)},
                  {"pc", HVCORE_REG_RISCV64_PC},
                  {"vsatp", HVCORE_REG_RISCV64_VSATP},
+                 {"vstimecmp", HVCORE_REG_RISCV64_VSTIMECMP},
+                 {"hvip", HVCORE_REG_RISCV64_HVIP},
+                 {"vsie", HVCORE_REG_RISCV64_VSIE},
+                 {"fcsr", HVCORE_REG_RISCV64_FCSR},
+                 {"f0", HVCORE_REG_RISCV64_F0},
+                 {"f31", HVCORE_REG_RISCV64_F0 + (31 << 8)},
                  {"vsstatus", HVCORE_REG_RISCV64_VSSTATUS}};
     for (size_t i = 0; i < COUNT(names); i++) {
         parsed = 0;
@@ -2157,7 +2167,7 @@ static void registers(void)
     CU_ASSERT(hvcore_reg_parse(77, "pc", &parsed) < 0);
 
     static const hvcore_reg unknown[] = {0,          8,          0x01002108, 0x0100ff08,
-                                         0x02000008, 0x02fff008, 0x03000108, 0x04000008,
+                                         0x02000008, 0x02fff008, 0x03000108, 0x04002008,
                                          0xff000008, 0xffffff08};
     for (size_t i = 0; i < COUNT(unknown); i++) {
         WANT(hvcore_reg_get_u64(vcpu, unknown[i], &value), -HVCORE_E_NOTFOUND);
@@ -2171,9 +2181,42 @@ static void registers(void)
     down();
 }
 
+/* A guest without F and D has the names, not the registers. */
+static void no_fp_registers(void)
+{
+    uint64_t value = 0;
+
+    up();
+    set(HVCORE_REG_RISCV64_F0 + (7 << 8), 0x123);
+    set(HVCORE_REG_RISCV64_FCSR, 0x1e5);
+    WANT(guest->fp.f[7], 0x123);
+    WANT(guest->fp.fcsr, 0xe5);
+    down();
+
+    toy.no_fp = true;
+    hvcore_vm_opts opts = HVCORE_VM_OPTS_INIT;
+    hvcore_ctx *own = NULL;
+    hvcore_vm *bare = NULL;
+    hvcore_vcpu *v = NULL;
+    OK(hvcore_ctx_create(NULL, &own, NULL));
+    OK(hvcore_ctx_backend_add(own, &toy_ops, NULL));
+    opts.arch = HVCORE_ARCH_RISCV64;
+    opts.backend = "toy";
+    OK(hvcore_vm_create(own, &opts, &bare, NULL));
+    OK(hvcore_vcpu_create(bare, 0, NULL, &v, NULL));
+    WANT(hvcore_reg_get_u64(v, HVCORE_REG_RISCV64_F0, &value), -HVCORE_E_UNSUPPORTED);
+    WANT(hvcore_reg_set_u64(v, HVCORE_REG_RISCV64_F0, 1), -HVCORE_E_UNSUPPORTED);
+    WANT(hvcore_reg_get_u64(v, HVCORE_REG_RISCV64_FCSR, &value), -HVCORE_E_UNSUPPORTED);
+    WANT(hvcore_reg_set_u64(v, HVCORE_REG_RISCV64_FCSR, 1), -HVCORE_E_UNSUPPORTED);
+    hvcore_vcpu_unref(v);
+    hvcore_vm_unref(bare);
+    hvcore_ctx_unref(own);
+    toy.no_fp = false;
+}
+
 static void register_lists(void)
 {
-    const hvcore_reg regs[4] = {REG_X(5), HVCORE_REG_RISCV64_VSTVEC, 0x04000008, REG_X(6)};
+    const hvcore_reg regs[4] = {REG_X(5), HVCORE_REG_RISCV64_VSTVEC, 0x05000008, REG_X(6)};
     const uint64_t values[4] = {55, 0x80, 1, 66};
     uint64_t out[4] = {0};
     size_t done = 99;
@@ -2267,6 +2310,7 @@ int main(void)
         {"failing slots", failing_slots},
         {"mad events", mad_events},
         {"registers", registers},
+        {"no FP registers", no_fp_registers},
         {"lists of registers", register_lists},
         {"modes", modes},
         {NULL, NULL},

@@ -96,6 +96,9 @@ static hvcore_smccc_call decode(uint64_t id, uint64_t x1, uint32_t features)
     if (call.verdict == HVCORE_SMCCC_ANSWER && call.x[0] == NO) {
         CU_ASSERT_EQUAL(memcmp(call.x + 1, frame.x + 1, 24), 0);
     }
+    for (int i = 0; i < 4 && call.verdict; i++) {
+        CU_ASSERT_EQUAL(call.x[i], 0);
+    }
     return call;
 }
 

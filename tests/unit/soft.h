@@ -12,7 +12,7 @@
 #define HVC_MACHINE soft
 #define HVC_ARCH riscv64
 #endif
-#include "backends/bare/port.h"
+#include "backends/bare/soft/soft.h"
 
 #include "tests/unit/rv.h"
 #include "tests/unit/unit.h"
@@ -23,7 +23,9 @@
 
 #define PAGE UINT64_C(4096)
 #define GUEST UINT64_C(0x80000000) /* gpa of the guest's memory */
+#ifndef GUEST_PAGES
 #define GUEST_PAGES 256
+#endif
 #define GUEST_SIZE (GUEST_PAGES * PAGE)
 #define TABLES_SIZE (64 * PAGE) /* of the G-stage */
 
@@ -68,10 +70,11 @@ static inline void soft_mode(soft_vm *vm, uint32_t mode, uint64_t pc)
 }
 
 /* hgatp is Sv39x4 with VMID 1, vsatp is Bare, nothing is delegated. */
-static inline soft_vm *soft_vm_new(void)
+static inline soft_vm *soft_vm_new_isa(uint64_t isa)
 {
+    hvc_port_config config = {.max_pes = 4, .isa = isa};
     soft_vm *vm = calloc(1, sizeof *vm);
-    if (!vm || hvc_port_machine_create(&vm->m, 4) || hvc_port_pe_claim(vm->m, 0, &vm->pe))
+    if (!vm || hvc_port_machine_create(&vm->m, &config) || hvc_port_pe_claim(vm->m, 0, &vm->pe))
         abort();
     vm->ram = soft_memory(GUEST_SIZE);
     vm->tables = soft_memory(TABLES_SIZE);
@@ -91,6 +94,12 @@ static inline void soft_vm_free(soft_vm *vm)
     soft_memory_free(vm->ram, GUEST_SIZE);
     soft_memory_free(vm->tables, TABLES_SIZE);
     free(vm);
+}
+
+/* RV64IMA, IALIGN 32, misaligned accesses trap. */
+static inline soft_vm *soft_vm_new(void)
+{
+    return soft_vm_new_isa(HVCORE_RISCV64_ISA_BASE);
 }
 
 /* --- tables ----------------------------------------------------------------------------------- */
@@ -165,8 +174,10 @@ static inline uint64_t soft_satp(uint64_t root, uint64_t asid)
 
 /* --- running ---------------------------------------------------------------------------------- */
 
+/* What a test has written since is executed: a FENCE.I between two entries. */
 static inline enum hvc_port_stop soft_enter(soft_vm *vm)
 {
+    hvc_code_fence(&hvc_soft_pe(vm->pe)->code);
     memset(&vm->raw, 0xa5, sizeof vm->raw);
     return hvc_port_enter(vm->pe, &vm->frame, &vm->raw);
 }

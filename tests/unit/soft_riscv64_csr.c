@@ -139,7 +139,10 @@ static void test_other_instructions(void)
         }
         expect("hfence.vvma", 0, cause_of(modes[i], rv_hfence_vvma(0, 0)), 22);
         expect("hfence.gvma", 0, cause_of(modes[i], rv_hfence_gvma(RS1, RS1)), 22);
-        expect("sinval.vma", 0, cause_of(modes[i], rv_sinval_vma(0, 0)), 2);
+        expect("hinval.vvma", 0, cause_of(modes[i], 0x26000073), 22);
+        expect("hinval.gvma", 0, cause_of(modes[i], 0x66000073), 22);
+        expect("sinval.vma", 0, cause_of(modes[i], rv_sinval_vma(0, 0)), modes[i] == VS ? 0 : 22);
+        expect("sfence.w.inval", 0, cause_of(modes[i], 0x18000073), modes[i] == VS ? 0 : 22);
         expect("mret", 0, cause_of(modes[i], rv_mret()), 2);
     }
 }

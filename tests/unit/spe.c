@@ -1701,7 +1701,7 @@ static bool answers(call *c, uint32_t kind, uint32_t arg, uint64_t addr)
 
 static bool undefines(call *c)
 {
-    return answers(c, HVCORE_RESULT_INJECT, 0, 0x02000000);
+    return answers(c, HVCORE_RESULT_INJECT, 0x02000000, 0);
 }
 
 static bool leaves(call *c, uint32_t why)
@@ -1821,7 +1821,7 @@ static void test_every_syndrome(void)
         bool ours = is_ours(iss);
 
         c.event.syndrome = before.event.syndrome = esr;
-        expect(ours ? is(ask(&c), HVCORE_RESULT_INJECT, 0, 0x02000000)
+        expect(ours ? is(ask(&c), HVCORE_RESULT_INJECT, 0x02000000, 0)
                     : is(ask(&c), HVCORE_RESULT_EXIT, HVCORE_SPE_NOT_OURS, esr));
     }
     expect(memcmp(&c, &before, sizeof c) == 0);
@@ -1881,8 +1881,7 @@ static bool gate_traps(const hvcore_arm64_sys *sys, enum gate gate)
 
 static hvcore_result forwarded(const call *c)
 {
-    return (hvcore_result){HVCORE_RESULT_INJECT, c->event.syndrome >> 26 & 0x3f,
-                           c->event.syndrome & UINT32_MAX};
+    return (hvcore_result){HVCORE_RESULT_INJECT, c->event.syndrome & UINT32_MAX, 0};
 }
 
 static hvcore_result left(const call *c, uint32_t why)
@@ -1904,14 +1903,14 @@ static hvcore_result nested_answer(const call *c, enum gate gate)
         return forwarded(c);
     }
     if (gate == G_NV) {
-        return (hvcore_result){HVCORE_RESULT_INJECT, 0, 0x02000000};
+        return (hvcore_result){HVCORE_RESULT_INJECT, 0x02000000, 0};
     }
     return left(c, HVCORE_SPE_OFFERED);
 }
 
 static hvcore_result wanted_answer(const call *c, const struct reg *r, bool read)
 {
-    const hvcore_result undef = {HVCORE_RESULT_INJECT, 0, 0x02000000};
+    const hvcore_result undef = {HVCORE_RESULT_INJECT, 0x02000000, 0};
     bool known = c->event.have & HVCORE_HAVE_MODE;
 
     if (known && c->event.mode >= 2 && !c->state.spe.nested) {
@@ -1977,7 +1976,7 @@ static void test_s17(void)
     c.sys.mdcr_el2 = 1 << 14;
     CU_ASSERT(undefines(&c));
     c.state.spe.pmsver = 1;
-    CU_ASSERT(answers(&c, HVCORE_RESULT_INJECT, 0x18, 0x62302413));
+    CU_ASSERT(answers(&c, HVCORE_RESULT_INJECT, 0x62302413, 0));
     c.sys.mdcr_el2 = 0;
     CU_ASSERT(leaves(&c, HVCORE_SPE_OFFERED));
     c.sys.have = 0;
@@ -2049,7 +2048,7 @@ static void test_offered_barriers(void)
         if (asks && !c.sys.have) {
             expect(answers(&c, HVCORE_RESULT_NEED_REGS, 0, needs));
         } else if (asks && i / 16 % 2) {
-            expect(answers(&c, HVCORE_RESULT_INJECT, 0x0a, ESR_PSB));
+            expect(answers(&c, HVCORE_RESULT_INJECT, ESR_PSB, 0));
         } else {
             expect(leaves(&c, HVCORE_SPE_OFFERED));
         }
@@ -2231,9 +2230,6 @@ static void test_random(void)
 static const hvc_unit_test tests[] = {
     {"unchanged plans are clean", test_unchanged_is_clean},
     {"flags without errata are clean", test_flags_without_errata},
-    {"every operation, dropped or swapped, corrupts", test_every_change_shows},
-    {"what only slow PEs need", test_by_the_letter},
-    {"second locks", test_second_locks},
     {"S01, S02, S20: nothing of ours is there", test_s01_s02},
     {"S03: off", test_s03},
     {"S04 to S08: on", test_s04_to_s08},
@@ -2263,6 +2259,9 @@ static const hvc_unit_test tests[] = {
     {"plans are bounded", test_plans_are_bounded},
     {"bad events", test_bad_events},
     {"other syndromes", test_other_syndromes},
+    {"every operation, dropped or swapped, corrupts", test_every_change_shows},
+    {"what only slow PEs need", test_by_the_letter},
+    {"second locks", test_second_locks},
     {"random input", test_random},
     {NULL, NULL},
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define PAGE UINT64_C(4096)
+#define TICK 100 /* nanoseconds */
 #define SPP (UINT64_C(1) << 8)
 
 toy_state toy;
@@ -61,13 +62,13 @@ static void toy_info(hvcore_backend_info *info)
 }
 
 /* --- VM --------------------------------------------------------------------------------------- */
-static int toy_vm_create(uint32_t max_vcpus, hvcore_bk_vm **vm, hvcore_error *err)
+static int toy_vm_create(const hvcore_vm_opts *opts, hvcore_bk_vm **vm, hvcore_error *err)
 {
     int rc = slot(TOY_VM_CREATE);
 
     if (rc)
         return rc;
-    if (!max_vcpus || max_vcpus > toy.max_vcpus)
+    if (!opts->max_vcpus || opts->max_vcpus > toy.max_vcpus)
         broke("vm_create with a wrong number of vCPUs");
     *vm = calloc(1, sizeof **vm);
     if (!*vm) {
@@ -75,6 +76,7 @@ static int toy_vm_create(uint32_t max_vcpus, hvcore_bk_vm **vm, hvcore_error *er
         return -HVCORE_E_NOMEM;
     }
     pthread_mutex_init(&(*vm)->lock, NULL);
+    (*vm)->lockstep = opts->schedule == HVCORE_SCHEDULE_LOCKSTEP;
     toy.vm = *vm;
     return 0;
 }
@@ -87,6 +89,28 @@ static void toy_vm_destroy(hvcore_bk_vm *vm)
     pthread_mutex_destroy(&vm->lock);
     free(vm->pieces);
     free(vm);
+}
+
+static uint64_t toy_time(hvcore_bk_vm *vm)
+{
+    if (toy.own_time)
+        return toy.now;
+    return (vm->lockstep ? vm->clock : hvcore_clock_ns()) / TICK;
+}
+
+static uint64_t toy_time_ns(hvcore_bk_vm *vm, uint64_t ticks)
+{
+    bool passes = !toy.own_time && !vm->lockstep && ticks <= UINT64_MAX / TICK;
+
+    return passes ? ticks * TICK : UINT64_MAX;
+}
+
+static void toy_time_skip(hvcore_bk_vm *vm, uint64_t ticks)
+{
+    if (!vm->lockstep || ticks <= toy_time(vm))
+        broke("time_skip without lockstep, or backwards");
+    else
+        vm->clock = ticks * TICK;
 }
 
 static bool more_pieces(toy_vm *vm)
@@ -260,6 +284,7 @@ static int toy_vcpu_create(hvcore_bk_vm *vm, uint32_t index, hvcore_bk_vcpu **vc
     v->frame.hstatus = UINT64_C(2) << 32 | 1 << 8 | 1 << 7; /* VSXL 64, SPVP, SPV */
     v->sys.size = v->hw.size = sizeof v->sys;
     v->hw.vsstatus = UINT64_C(2) << 32; /* UXL 64 */
+    v->hw.vstimecmp = UINT64_MAX;
     forget(&v->sys);
     pthread_mutex_init(&v->lock, NULL);
     vm->vcpus++;
@@ -327,6 +352,7 @@ static int execute(toy_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *ev
                 sched_yield();
         }
         atomic_fetch_add_explicit(&v->insns, n, memory_order_relaxed);
+        atomic_fetch_add_explicit(&v->vm->clock, n, memory_order_relaxed);
         if (rc < 0)
             return rc;
     }
@@ -396,6 +422,7 @@ static void toy_riscv64(hvcore_bk_vcpu *v, hvcore_bk_riscv64 *view)
 {
     view->frame = &v->frame;
     view->sys = &v->sys;
+    view->fp = toy.no_fp ? NULL : &v->fp;
 }
 
 static int toy_sys_load(hvcore_bk_vcpu *v, uint64_t set)
@@ -456,6 +483,9 @@ const hvcore_backend_ops toy_ops = {
     .info = toy_info,
     .vm_create = toy_vm_create,
     .vm_destroy = toy_vm_destroy,
+    .time = toy_time,
+    .time_ns = toy_time_ns,
+    .time_skip = toy_time_skip,
     .mem_map = toy_mem_map,
     .mem_unmap = toy_mem_unmap,
     .mem_protect = toy_mem_protect,

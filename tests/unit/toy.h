@@ -54,6 +54,8 @@ struct hvcore_bk_vm {
     toy_piece *pieces;
     size_t count, room;
     atomic_int entered, busy, vcpus;
+    uint32_t lockstep;
+    _Atomic uint64_t clock; /* lockstep: nanoseconds, one an instruction */
 };
 
 typedef struct toy_step {
@@ -66,8 +68,9 @@ struct hvcore_bk_vcpu {
     uint32_t index;
     hvcore_riscv64_frame frame;
     hvcore_riscv64_sys sys, hw; /* the view; what the "hardware" holds */
-    _Atomic uint64_t hedeleg;   /* of the last delegate */
-    pthread_mutex_t lock;       /* of the script */
+    hvcore_riscv64_fp fp;
+    _Atomic uint64_t hedeleg; /* of the last delegate */
+    pthread_mutex_t lock;     /* of the script */
     toy_step *steps;
     size_t next, count, room;
     toy_program *program;
@@ -89,9 +92,12 @@ typedef struct toy_state {
     atomic_ulong broken;
     const char *_Atomic rule; /* the last one that was broken */
     atomic_uint kick_ns;      /* how long the sender of a kick is busy with it */
-    hvcore_bk_region region;  /* of the last mem_map */
-    toy_vm *vm;               /* the last one made */
-    toy_vcpu *vcpu[8];        /* the last one of each number */
+    bool no_fp;               /* guests have no F and D */
+    bool own_time;            /* time stands at `now`, and never passes by itself */
+    _Atomic uint64_t now;
+    hvcore_bk_region region; /* of the last mem_map */
+    toy_vm *vm;              /* the last one made */
+    toy_vcpu *vcpu[8];       /* the last one of each number */
 } toy_state;
 
 extern toy_state toy;

@@ -24,6 +24,7 @@ static void on_signal(int signo)
     const struct machine *m = target;
 
     signalled = signo;
+    terminal_close();
     if (m)
         cancel_all(m);
 }

@@ -13,7 +13,7 @@ enum cli_code {
     CLI_OK = 0,           /* the guest shut down and reported success */
     CLI_GUEST_FAILED = 1, /* the guest shut down and reported a failure */
     CLI_USAGE = 2,
-    CLI_FILE = 3, /* an ELF file or a policy is refused */
+    CLI_FILE = 3, /* a file is refused: guest, kernel, initrd, device tree, policy */
     CLI_DEADLINE = 4,
     CLI_INSNS = 5,
     CLI_CANCELLED = 6, /* SIGINT or SIGTERM */
@@ -34,8 +34,9 @@ const char *cli_cause_name(uint32_t cls);
 
 /* --- options.c --- */
 struct run_options {
-    const char *elf, *policy;
-    uint32_t arch, vcpus;
+    const char *elf, *policy; /* elf or kernel */
+    const char *kernel, *initrd, *append, *dtb, *dump_dtb, *trace;
+    uint32_t arch, vcpus, schedule; /* HVCORE_SCHEDULE_* */
     uint64_t mem, arg, max_insns;
     uint64_t deadline_ns; /* from the start; 0: none */
     bool watch, stats, report, help;

@@ -6,9 +6,10 @@
 
 #include <hvcore/firmware/sbi.h>
 
-#include "run.h"
+#include "board.h"
+#include "virt.h"
 
-enum { GO_ON = -2 }; /* beside enum cli_code and UNDECIDED: run the hart again */
+enum { TYPED_MS = 10 };
 
 /* Equal unanswered accesses in a row after which the guest is taken not to get on. */
 static const hvcore_storm_params unanswered_limit = {.repeat = 64};
@@ -66,6 +67,42 @@ static bool first_time(struct machine *m, uint32_t what)
     return !(atomic_fetch_or(&m->said, what) & what);
 }
 
+/* --- the board's finisher: it ends the run, unless the guest writes nonsense --------------------- */
+
+static int finish_fail(uint32_t code)
+{
+    cli_say("the guest shut down and reports a failure (code %u).", code);
+    return CLI_GUEST_FAILED;
+}
+
+static int finish_pass(uint32_t code)
+{
+    (void)code;
+    return CLI_OK;
+}
+
+static int finish_reset(uint32_t code)
+{
+    (void)code;
+    cli_say("the guest asks for a restart, which is not done here: stopped.");
+    return CLI_OK;
+}
+
+static int finish(uint64_t value)
+{
+    static const struct {
+        uint32_t what;
+        int (*end)(uint32_t code);
+    } rows[] = {{VIRT_TEST_FAIL, finish_fail},
+                {VIRT_TEST_PASS, finish_pass},
+                {VIRT_TEST_RESET, finish_reset}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if ((value & 0xffff) == rows[i].what)
+            return rows[i].end(value >> 16 & 0xffff);
+    return GO_ON;
+}
+
 /* --- exits after which the guest goes on ----------------------------------------------------- */
 
 static int stuck_access(const hvcore_exit *e)
@@ -93,6 +130,8 @@ static int on_mmio(struct hart *h, const hvcore_exit *e)
     hvcore_inject fault = HVCORE_INJECT_INIT;
     int rc;
 
+    if (board_finishes(h->machine, e))
+        return finish(e->u.mmio.data);
     fault.cause = e->u.mmio.write ? HVCORE_RISCV64_STORE_ACCESS : HVCORE_RISCV64_LOAD_ACCESS;
     fault.tval = e->have & HVCORE_HAVE_GVA ? e->gva : e->tval;
     if (hvcore_storm_event(&h->unanswered, &unanswered_limit, 0, fault.cause, e->pc, fault.tval))
@@ -137,15 +176,36 @@ static int on_reset(struct hart *h, const hvcore_exit *e)
     return e->u.reset.reason == 0 ? CLI_OK : on_shutdown(h, e);
 }
 
+/* In lockstep: what is typed may wake it. */
+static bool may_wake(const struct machine *m)
+{
+    if (!m->board || !board_listens(m->board))
+        return false;
+    poll(NULL, 0, TYPED_MS);
+    return true;
+}
+
 static int on_halt(struct hart *h, const hvcore_exit *e)
 {
     struct machine *m = h->machine;
 
-    if (atomic_fetch_add(&m->halted, 1) + 1 < m->count)
+    if (m->options->schedule == HVCORE_SCHEDULE_LOCKSTEP) {
+        if (may_wake(m))
+            return GO_ON;
+    } else if (atomic_fetch_add(&m->halted, 1) + 1 < m->count) {
         return UNDECIDED;
+    }
     cli_say("the guest waits for an interrupt (WFI at pc %#" PRIx64
             "), and there is none that could wake it.",
             e->pc);
+    return CLI_STUCK;
+}
+
+static int on_off(struct hart *h, const hvcore_exit *e)
+{
+    (void)h;
+    (void)e;
+    cli_say("the guest has switched off all of its harts.");
     return CLI_STUCK;
 }
 
@@ -241,9 +301,10 @@ static int (*const handlers[])(struct hart *, const hvcore_exit *) = {
     [HVCORE_EXIT_STOPPED] = on_stopped,
     [HVCORE_EXIT_STORM] = on_storm,
     [HVCORE_EXIT_FIXUP] = on_fixup,
+    [HVCORE_EXIT_OFF] = on_off,
 };
 
-static int handle(struct hart *h, const hvcore_exit *e)
+int exit_handle(struct hart *h, const hvcore_exit *e)
 {
     if (e->reason < sizeof handlers / sizeof *handlers && handlers[e->reason])
         return handlers[e->reason](h, e);
@@ -274,11 +335,12 @@ static int run_once(struct hart *h)
     const hvcore_exit *e;
     int rc;
 
+    opts.flags = h->machine->board ? HVCORE_RUN_WAIT : 0;
     opts.deadline_ns = h->machine->deadline_ns;
     if (!insns_left(h, &opts.max_insns))
         return say_insn_limit(h);
     rc = hvcore_vcpu_run(h->vcpu, &opts, &e, &err);
-    return rc ? cli_library("the guest cannot be run", rc, &err) : handle(h, e);
+    return rc ? cli_library("the guest cannot be run", rc, &err) : exit_handle(h, e);
 }
 
 int hart_run(struct hart *h)

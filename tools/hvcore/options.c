@@ -11,6 +11,9 @@
 
 static const char run_name[] = "hvcore run";
 
+#define MEM_OF_GUEST (UINT64_C(64) << 20)
+#define MEM_OF_KERNEL (UINT64_C(512) << 20)
+
 /* --- numbers --------------------------------------------------------------------------------- */
 
 /* A whole number, decimal or 0x...; `rest` is what follows it. */
@@ -65,11 +68,19 @@ static int set_arch(struct run_options *o, const char *text)
     return CLI_OK;
 }
 
-static int set_policy(struct run_options *o, const char *text)
-{
-    o->policy = text;
-    return CLI_OK;
-}
+#define TEXT(field)                                                 \
+    static int set_##field(struct run_options *o, const char *text) \
+    {                                                               \
+        o->field = text;                                            \
+        return CLI_OK;                                              \
+    }
+TEXT(kernel)
+TEXT(initrd)
+TEXT(append)
+TEXT(dtb)
+TEXT(dump_dtb)
+TEXT(trace)
+TEXT(policy)
 
 static int set_deadline(struct run_options *o, const char *text)
 {
@@ -110,9 +121,22 @@ static int set_vcpus(struct run_options *o, const char *text)
     uint64_t n;
 
     if (!read_whole(text, &n) || n == 0 || n > UINT32_MAX)
-        return cli_usage(run_name, "--vcpus %s: a number of harts above 0 is wanted.", text);
+        return cli_usage(run_name, "--smp %s: a number of harts above 0 is wanted.", text);
     o->vcpus = (uint32_t)n;
     return CLI_OK;
+}
+
+static int set_schedule(struct run_options *o, const char *text)
+{
+    static const char *const names[] = {
+        [HVCORE_SCHEDULE_PARALLEL] = "parallel", [HVCORE_SCHEDULE_LOCKSTEP] = "lockstep"};
+
+    for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(text, names[i]) == 0) {
+            o->schedule = i;
+            return CLI_OK;
+        }
+    return cli_usage(run_name, "--schedule %s: parallel or lockstep is wanted.", text);
 }
 
 static int set_arg(struct run_options *o, const char *text)
@@ -148,7 +172,15 @@ static const struct option_row {
     {"deadline", required_argument, set_deadline},
     {"max-insns", required_argument, set_max_insns},
     {"mem", required_argument, set_mem},
-    {"vcpus", required_argument, set_vcpus},
+    {"smp", required_argument, set_vcpus},
+    {"vcpus", required_argument, set_vcpus}, /* the older name */
+    {"schedule", required_argument, set_schedule},
+    {"trace", required_argument, set_trace},
+    {"kernel", required_argument, set_kernel},
+    {"initrd", required_argument, set_initrd},
+    {"append", required_argument, set_append},
+    {"dtb", required_argument, set_dtb},
+    {"dump-dtb", required_argument, set_dump_dtb},
     {"arg", required_argument, set_arg},
     {"help", no_argument, set_help},
 };
@@ -199,13 +231,40 @@ static int bad_option(const char *text, bool missing)
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
+/* Options that mean something to the board only. */
+static int check_board(const struct run_options *o)
+{
+    const struct {
+        const char *name, *value;
+    } rows[] = {
+        {"initrd", o->initrd}, {"append", o->append}, {"dtb", o->dtb}, {"dump-dtb", o->dump_dtb}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].value && !o->kernel)
+            return cli_usage(run_name, "--%s is for a kernel: add --kernel FILE.", rows[i].name);
+    if (o->kernel && o->arg)
+        return cli_usage(run_name, "--arg is not for a kernel: a1 is its device tree.");
+    return CLI_OK;
+}
+
 static int finish_run(int argc, char **argv, struct run_options *o)
 {
-    if (o->help)
-        return CLI_OK;
+    int code = check_board(o);
+
+    if (code != CLI_OK)
+        return code;
     if (o->watch && !o->policy)
         return cli_usage(run_name, "--policy-watch needs a policy to watch: add --policy FILE.");
-    return options_end(argc - optind, argv + optind, run_name, "the guest's ELF file", &o->elf);
+    if (o->trace && o->schedule != HVCORE_SCHEDULE_LOCKSTEP)
+        return cli_usage(run_name, "--trace is for runs that can be repeated: add --schedule "
+                                   "lockstep.");
+    if (o->mem == 0)
+        o->mem = o->kernel ? MEM_OF_KERNEL : MEM_OF_GUEST;
+    if (!o->kernel)
+        return options_end(argc - optind, argv + optind, run_name, "the guest's ELF file", &o->elf);
+    return optind == argc
+               ? CLI_OK
+               : cli_usage(run_name, "%s: beside --kernel there is no other guest.", argv[optind]);
 }
 
 int options_run(int argc, char **argv, struct run_options *o)
@@ -213,7 +272,7 @@ int options_run(int argc, char **argv, struct run_options *o)
     struct option rows[RUN_ROWS + 1] = {{0}};
     int c, index = 0;
 
-    *o = (struct run_options){.arch = HVCORE_ARCH_RISCV64, .vcpus = 1, .mem = UINT64_C(64) << 20};
+    *o = (struct run_options){.arch = HVCORE_ARCH_RISCV64, .vcpus = 1};
     for (size_t i = 0; i < RUN_ROWS; i++)
         rows[i] = (struct option){run_rows[i].name, run_rows[i].has_arg, NULL, 0};
     rows[RUN_ROWS - 1].val = 'h';

@@ -7,7 +7,7 @@
 
 static const char *const from_names[] = {"any", "VU", "VS", "any"};
 static const char *const act_names[] = {"-", "delegate", "redirect", "emulate", "exit", "stop"};
-static const char *const by_names[] = {"nobody", "library", "hardware"};
+static const char *const by_names[] = {"nobody", "library", "hardware", "kernel"};
 
 #define NAME(names, i) ((i) < sizeof(names) / sizeof *(names) ? (names)[i] : "?")
 
@@ -55,15 +55,19 @@ void policy_report_print(FILE *out, const hvcore_report *report)
 void policy_report_sum(const hvcore_report *report, char *line, size_t size)
 {
     hvcore_report_item item = HVCORE_REPORT_ITEM_INIT;
-    uint64_t by[3] = {0};
+    uint64_t by[4] = {0};
+    int n;
 
     for (uint32_t i = 0; hvcore_report_item_get(report, i, &item) == 0; i++)
-        if (item.enforcer < 3)
+        if (item.enforcer < 4)
             by[item.enforcer] |= UINT64_C(1) << (item.cls & 63);
-    snprintf(line, size, "%d causes by hardware, %d by the library, %d by nobody",
-             __builtin_popcountll(by[HVCORE_BY_HARDWARE]),
-             __builtin_popcountll(by[HVCORE_BY_LIBRARY]),
-             __builtin_popcountll(by[HVCORE_BY_NOBODY]));
+    n = snprintf(line, size, "%d causes by hardware, %d by the library, %d by nobody",
+                 __builtin_popcountll(by[HVCORE_BY_HARDWARE]),
+                 __builtin_popcountll(by[HVCORE_BY_LIBRARY]),
+                 __builtin_popcountll(by[HVCORE_BY_NOBODY]));
+    if (by[HVCORE_BY_KERNEL] && n > 0 && (size_t)n < size)
+        snprintf(line + n, size - (size_t)n, ", %d by the kernel below",
+                 __builtin_popcountll(by[HVCORE_BY_KERNEL]));
 }
 
 /* --- for programs ---------------------------------------------------------------------------- */

@@ -3,33 +3,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "board.h"
 #include "elf.h"
-#include "run.h"
 
 #define EF_COMPRESSED 1u /* e_flags: EF_RISCV_RVC */
 
-/* --- the console: stdout, byte by byte as it comes -------------------------------------------- */
-
-static void decide(struct machine *m, int code);
-
 static void on_console(void *user, hvcore_vcpu *vcpu, const char *bytes, size_t len)
 {
-    struct machine *m = user;
-
     (void)vcpu;
-    while (len > 0 && atomic_load(&m->verdict) == UNDECIDED && cancel_signal() == 0) {
-        ssize_t n = write(STDOUT_FILENO, bytes, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            decide(m, cli_system("the guest's console (stdout) cannot be written"));
-            return;
-        }
-        bytes += n;
-        len -= (size_t)n;
-    }
+    console_write(user, bytes, len);
 }
 
 /* --- building: each step says itself what went wrong ------------------------------------------ */
@@ -43,6 +26,7 @@ static int make_vm(struct machine *m)
 
     opts.arch = m->options->arch;
     opts.max_vcpus = m->options->vcpus;
+    opts.schedule = m->options->schedule;
     if (rc == 0)
         rc = hvcore_vm_create(m->ctx, &opts, &m->vm, &err);
     if (rc == 0)
@@ -65,7 +49,7 @@ static int make_memory(struct machine *m)
     return rc ? cli_library("no guest memory (--mem)", rc, &err) : CLI_OK;
 }
 
-static int load_guest(struct machine *m)
+static int load_elf(struct machine *m)
 {
     struct elf_image image;
     int code = CLI_OK;
@@ -76,9 +60,15 @@ static int load_guest(struct machine *m)
         code = CLI_FILE;
     }
     m->entry = image.entry;
+    m->arg = m->options->arg;
     m->compressed = image.flags & EF_COMPRESSED;
     elf_close(&image);
     return code;
+}
+
+static int load_guest(struct machine *m)
+{
+    return m->board ? board_load(m) : load_elf(m);
 }
 
 static int load_policy(struct machine *m)
@@ -98,14 +88,23 @@ static int load_policy(struct machine *m)
     return code;
 }
 
+/* User code may read the counters cycle, time and instret: Linux has it from its firmware. */
+#define SCOUNTEREN (HVCORE_REG_CSR << 24 | 0x106 << 8 | 8)
+enum { COUNTERS = 7 };
+
 static int make_hart(struct machine *m, uint32_t index)
 {
-    const hvcore_reg regs[] = {HVCORE_REG_RISCV64_PC, HVCORE_REG_RISCV64_A0, HVCORE_REG_RISCV64_A1};
-    const uint64_t values[] = {m->entry, index, m->options->arg};
+    const hvcore_reg regs[] = {HVCORE_REG_RISCV64_PC, HVCORE_REG_RISCV64_A0, HVCORE_REG_RISCV64_A1,
+                               SCOUNTEREN};
+    const uint64_t values[] = {m->entry, index, m->arg, m->board ? COUNTERS : 0};
+    hvcore_vcpu_opts opts = HVCORE_VCPU_OPTS_INIT;
     hvcore_error err = HVCORE_ERROR_INIT;
     struct hart *h = &m->hart[index];
-    int rc = hvcore_vcpu_create(m->vm, index, NULL, &h->vcpu, &err);
+    int rc;
 
+    if (m->board && index > 0)
+        opts.flags = HVCORE_VCPU_OFF;
+    rc = hvcore_vcpu_create(m->vm, index, &opts, &h->vcpu, &err);
     if (rc != 0)
         return cli_library("a hart cannot be made", rc, &err);
     m->count++;
@@ -127,8 +126,8 @@ static int make_harts(struct machine *m)
     return code;
 }
 
-static int (*const steps[])(struct machine *) = {make_vm, make_memory, load_guest, load_policy,
-                                                 make_harts};
+static int (*const steps[])(struct machine *) = {make_vm,    make_memory, board_make,
+                                                 load_guest, load_policy, make_harts};
 
 static int build(struct machine *m)
 {
@@ -145,6 +144,7 @@ static void take_down(struct machine *m)
         hvcore_vcpu_unref(m->hart[i].vcpu);
     free(m->hart);
     watch_close(m->policy);
+    board_close(m);
     hvcore_mem_unref(m->mem);
     hvcore_vm_unref(m->vm);
     hvcore_ctx_unref(m->ctx);
@@ -152,8 +152,7 @@ static void take_down(struct machine *m)
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-/* The first verdict counts; it ends all other harts. */
-static void decide(struct machine *m, int code)
+void machine_decide(struct machine *m, int code)
 {
     int undecided = UNDECIDED;
 
@@ -165,7 +164,7 @@ static void *hart_main(void *arg)
 {
     struct hart *h = arg;
 
-    decide(h->machine, hart_run(h));
+    machine_decide(h->machine, hart_run(h));
     return NULL;
 }
 
@@ -175,7 +174,7 @@ static void start_others(struct machine *m)
         errno = pthread_create(&m->hart[i].thread, NULL, hart_main, &m->hart[i]);
         m->hart[i].started = errno == 0;
         if (errno != 0) {
-            decide(m, cli_system("a hart gets no thread"));
+            machine_decide(m, cli_system("a hart gets no thread"));
             return;
         }
     }
@@ -190,8 +189,11 @@ static void join_others(struct machine *m)
 
 static int run_harts(struct machine *m)
 {
+    m->begin_ns = hvcore_clock_ns();
     if (m->options->deadline_ns)
-        m->deadline_ns = hvcore_clock_ns() + m->options->deadline_ns;
+        m->deadline_ns = m->begin_ns + m->options->deadline_ns;
+    if (m->options->schedule == HVCORE_SCHEDULE_LOCKSTEP)
+        return lockstep_run(m);
     start_others(m);
     hart_main(&m->hart[0]);
     join_others(m);
@@ -206,11 +208,16 @@ static int run_machine(struct machine *m)
     if (code != CLI_OK)
         return code;
     code = cancel_open(m);
+    if (code == CLI_OK && m->board)
+        terminal_open();
     if (code == CLI_OK)
         code = run_harts(m);
+    terminal_close();
     cancel_close();
     side_stop(&side);
-    if (m->options->stats)
+    if (m->board)
+        stats_sum(m);
+    if (m->board || m->options->stats)
         stats_print(stderr, m);
     return code;
 }
@@ -220,7 +227,7 @@ static int run(const struct run_options *o)
     struct machine m = {.options = o, .verdict = UNDECIDED};
     int code = build(&m);
 
-    if (code == CLI_OK)
+    if (code == CLI_OK && !o->dump_dtb)
         code = run_machine(&m);
     if (code == CLI_STUCK && m.compressed)
         cli_say(

@@ -13,6 +13,7 @@
 #include "watch.h"
 
 struct machine;
+struct board;
 
 struct hart {
     struct machine *machine;
@@ -29,24 +30,40 @@ struct machine {
     hvcore_mem *mem;
     hvcore_vm *vm;
     struct watch *policy; /* or NULL: the built-in one */
+    struct board *board;  /* or NULL: an ELF guest without devices */
     struct hart *hart;
-    uint32_t count; /* of harts that exist */
-    uint32_t caps;  /* HVCORE_CAP_* of the backend */
-    uint64_t entry;
-    bool compressed; /* says the ELF file of its instructions */
-    uint64_t deadline_ns;
+    uint32_t count;      /* of harts that exist */
+    uint32_t caps;       /* HVCORE_CAP_* of the backend */
+    uint64_t entry, arg; /* pc and a1 of the first hart, or of all of an ELF guest */
+    bool compressed;     /* says the ELF file of its instructions */
+    uint64_t deadline_ns, begin_ns;
     _Atomic int verdict;     /* enum cli_code of the hart that ended the run, or UNDECIDED */
     _Atomic uint32_t said;   /* what has been said once, enum said */
     _Atomic uint32_t halted; /* harts that wait for ever */
 };
 
-enum { SIDE_STOP, SIDE_SIGNAL, SIDE_WATCH, SIDE_FDS };
+enum { SIDE_STOP, SIDE_SIGNAL, SIDE_WATCH, SIDE_INPUT, SIDE_WAKE, SIDE_FDS };
 enum { UNDECIDED = -1 };
 enum said { SAID_LOAD = 1, SAID_STORE = 2, SAID_CALL = 4 };
 
-/* --- exits.c: runs a hart to its end; returns an enum cli_code, or UNDECIDED if this hart does not
- * end the run --- */
+/* --- run.c: the first verdict counts; it ends all harts --- */
+void machine_decide(struct machine *m, int code);
+
+/* --- exits.c: an exit is handled; both return an enum cli_code, UNDECIDED if this hart does not end
+ * the run, and the first one GO_ON if it is to be run again --- */
+enum { GO_ON = -2 };
+int exit_handle(struct hart *h, const hvcore_exit *e);
 int hart_run(struct hart *h);
+
+/* --- lockstep.c: runs all harts to their end in this thread; an enum cli_code --- */
+int lockstep_run(struct machine *m);
+
+/* --- console.c: what the guest writes; returns when it is out, or when the run is over --- */
+void console_write(struct machine *m, const char *bytes, size_t len);
+
+/* --- terminal.c: what is typed goes to the guest as it is --- */
+void terminal_open(void);
+void terminal_close(void);
 
 /* --- cancel.c: SIGINT and SIGTERM; also how one hart ends the others --- */
 int cancel_open(const struct machine *m);
@@ -56,8 +73,9 @@ void cancel_all(const struct machine *m);
 
 /* --- stats.c --- */
 void stats_print(FILE *out, const struct machine *m);
+void stats_sum(const struct machine *m);
 
-/* --- side.c: the thread beside the harts: SIGUSR1 and --policy-watch --- */
+/* --- side.c: the thread beside the harts: SIGUSR1, --policy-watch, stdin --- */
 struct side {
     struct machine *machine;
     struct pollfd fds[SIDE_FDS];

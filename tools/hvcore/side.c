@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread beside the harts: prints the counters at SIGUSR1, applies the policy when it changes. */
+/* A thread beside the harts: prints the counters at SIGUSR1, applies the policy when it changes, gives
+ * the board what is typed. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "run.h"
+#include "board.h"
 
 static void on_usr1(struct side *s)
 {
@@ -30,8 +31,11 @@ static void on_change(struct side *s)
 
 static bool wait_for_one(struct side *s)
 {
-    int n = poll(s->fds, SIDE_FDS, -1);
+    int n;
 
+    if (s->machine->board)
+        s->fds[SIDE_INPUT].fd = board_input_fd(s->machine->board);
+    n = poll(s->fds, SIDE_FDS, -1);
     if (n < 0 && errno != EINTR)
         cli_system("poll");
     return n >= 0;
@@ -46,6 +50,10 @@ static void *side_main(void *arg)
             on_usr1(s);
         if (s->fds[SIDE_WATCH].fd >= 0 && s->fds[SIDE_WATCH].revents)
             on_change(s);
+        if (s->fds[SIDE_WAKE].revents)
+            board_woken(s->machine->board);
+        if (s->fds[SIDE_INPUT].fd >= 0 && s->fds[SIDE_INPUT].revents)
+            board_input(s->machine->board);
     }
     return NULL;
 }
@@ -63,6 +71,8 @@ static bool open_fds(struct side *s, const sigset_t *usr1)
         [SIDE_STOP] = eventfd(0, EFD_CLOEXEC),
         [SIDE_SIGNAL] = signalfd(-1, usr1, SFD_CLOEXEC | SFD_NONBLOCK),
         [SIDE_WATCH] = s->machine->policy ? watch_fd(s->machine->policy) : -1,
+        [SIDE_INPUT] = -1,
+        [SIDE_WAKE] = s->machine->board ? board_wake_fd(s->machine->board) : -1,
     };
 
     for (int i = 0; i < SIDE_FDS; i++)

@@ -94,6 +94,20 @@ static void print_harts(FILE *out, const struct machine *m)
     table_end(&t);
 }
 
+/* One line on how fast it went. */
+void stats_sum(const struct machine *m)
+{
+    const double seconds = (double)(hvcore_clock_ns() - m->begin_ns) / 1e9;
+    hvcore_vcpu_stats s = HVCORE_VCPU_STATS_INIT;
+    uint64_t insns = 0;
+
+    for (uint32_t i = 0; i < m->count; i++)
+        if (hvcore_vcpu_stats_get(m->hart[i].vcpu, &s) == 0)
+            insns += s.insns;
+    cli_say("%" PRIu32 " harts, %" PRIu64 " instructions in %.2f s, %.0f million a second.",
+            m->count, insns, seconds, (double)insns / seconds / 1e6);
+}
+
 /* In one piece, so that lines of other threads do not fall between its own. */
 void stats_print(FILE *out, const struct machine *m)
 {

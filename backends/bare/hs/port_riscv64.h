@@ -26,7 +26,8 @@ typedef struct hvc_pe {
     uint64_t until;                          /* hvc_host_now() that ends enter */
     struct hvcore_bk_vcpu *_Atomic resident; /* the shared code's */
     uint32_t cpu;
-    uint32_t ready; /* registers that no vCPU owns are set up */
+    uint32_t ready;     /* registers that no vCPU owns are set up */
+    uint64_t vstimecmp; /* kept, not used: guests are not offered Sstc here */
 } hvc_pe;
 
 /* --- registers: the assembler takes CSRs by number -------------------------------------------- */
@@ -54,12 +55,47 @@ enum hvc_hs_csr {
 #define hvc_hs_csr_write(csr, value) \
     __asm__ volatile("csrw %0, %z1" : : "i"(csr), "rJ"(value) : "memory")
 
-#define hvc_port_get(pe, name) ((void)(pe), hvc_hs_csr_get(name))
-#define hvc_port_set(pe, name, value) \
-    do {                              \
-        (void)(pe);                   \
-        hvc_hs_csr_set(name, value);  \
+#define hvc_port_get(pe, name) \
+    (HVC_HS_CSR_##name == HVC_HS_CSR_vstimecmp ? (pe)->vstimecmp : hvc_hs_csr_get(name))
+#define hvc_port_set(pe, name, value)                  \
+    do {                                               \
+        if (HVC_HS_CSR_##name == HVC_HS_CSR_vstimecmp) \
+            (pe)->vstimecmp = (value);                 \
+        else                                           \
+            hvc_hs_csr_set(name, value);               \
     } while (0)
+
+/* No guest has F and D here yet, no time of its own. */
+static inline void hvc_port_fp_load(hvc_pe *pe, hvcore_riscv64_fp *fp)
+{
+    (void)pe;
+    (void)fp;
+}
+
+static inline void hvc_port_fp_save(hvc_pe *pe, hvcore_riscv64_fp *fp)
+{
+    (void)pe;
+    (void)fp;
+}
+
+static inline uint64_t hvc_port_time(hvc_machine *m)
+{
+    (void)m;
+    return 0;
+}
+
+static inline uint64_t hvc_port_time_ns(hvc_machine *m, uint64_t ticks)
+{
+    (void)m;
+    (void)ticks;
+    return HVC_FOREVER;
+}
+
+static inline void hvc_port_time_skip(hvc_machine *m, uint64_t ticks)
+{
+    (void)m;
+    (void)ticks;
+}
 
 /* --- facts and PEs, run: pe.c ----------------------------------------------------------------- */
 
@@ -69,9 +105,11 @@ hvc_pe *hvc_hs_pe_here(void);
 enum hvc_port_stop hvc_hs_enter(hvc_pe *pe, hvcore_riscv64_frame *frame, hvc_raw_trap *raw);
 void hvc_hs_kick(hvc_pe *pe);
 
-static inline int hvc_port_machine_create(hvc_machine **m, uint32_t max_pes)
+/* There may be more vCPUs than harts: they take turns. */
+static inline int hvc_port_machine_create(hvc_machine **m, const hvc_port_config *config)
 {
-    (void)max_pes; /* there may be more vCPUs than harts: they take turns */
+    if (config->lockstep || config->isa)
+        return -HVCORE_E_UNSUPPORTED;
     return hvc_hs_machine_create(m);
 }
 

@@ -7,35 +7,59 @@
 #include "backends/bare/soft/soft.h"
 
 #define SATP 0x180
+#define STIMECMP 0x14d
+#define VSTIMECMP 0x24d
 #define SSIP HVC_BIT(1)
-#define TIME_NS 100 /* the time counter has 10 MHz */
+#define VSTIP HVC_BIT(6)
 
 /* clang-format off */
 /* What a guest may use: X(number, register of the PE). */
-#define SUPERVISOR_CSRS(X)                                                              \
+#define PLAIN_CSRS(X)                                                                   \
     X(0x100, vsstatus)  X(0x104, vsie)  X(0x105, vstvec)  X(0x106, scounteren)           \
     X(0x10a, senvcfg)   X(0x140, vsscratch) X(0x141, vsepc) X(0x142, vscause)            \
-    X(0x143, vstval)    X(0x144, vsip)  X(SATP, vsatp)
+    X(0x143, vstval)    X(SATP, vsatp)  X(STIMECMP, vstimecmp)
+
+#define SUPERVISOR_CSRS(X) PLAIN_CSRS(X) X(0x144, vsip)
+#define FLOAT_CSRS(X) X(0x001, fflags) X(0x002, frm) X(0x003, fcsr)
 
 #define COUNTERS(X) X(0xc00, cycle) X(0xc01, time) X(0xc02, instret)
 
 /* What the hart has besides: VS CSRs by their own numbers, then the hypervisor's. */
 #define HYPERVISOR_CSRS(X)                                                              \
-    X(0x200) X(0x204) X(0x205) X(0x240) X(0x241) X(0x242) X(0x243) X(0x244) X(0x280)     \
+    X(0x200) X(0x204) X(0x205) X(0x240) X(0x241) X(0x242) X(0x243) X(0x244) X(VSTIMECMP)    \
+    X(0x280)                                                                             \
     X(0x600) X(0x602) X(0x603) X(0x604) X(0x605) X(0x606) X(0x607) X(0x60a)              \
     X(0x643) X(0x644) X(0x645) X(0x64a) X(0x680) X(0xe12)
 /* clang-format on */
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-/* vsip is hvip, one position lower, where hideleg is set; a guest writes SSIP (Priv. 21.2.11). */
-static uint64_t hvc_soft_get_vsip(const hvc_pe *port)
+uint64_t hvc_soft_now(const soft_pe *pe)
 {
-    return (port->hvip & port->hideleg) >> 1;
+    const hvc_machine *m = pe->machine;
+    if (!m->lockstep)
+        return hvc_host_now() / SOFT_TICK_NS;
+    return (atomic_load_explicit(&m->clock, memory_order_relaxed) + hvc_soft_done(pe)) /
+           SOFT_TICK_NS;
 }
 
-static void hvc_soft_set_vsip(hvc_pe *port, uint64_t value)
+/* hvip with the timer's level (Priv. 21.2.3, Sstc). */
+uint64_t hvc_soft_pending(const soft_pe *pe)
 {
+    const hvc_pe *port = &pe->port;
+    bool counts = port->henvcfg & HVC_HENVCFG_STCE && port->vstimecmp != UINT64_MAX;
+    return port->hvip | (counts && hvc_soft_now(pe) >= port->vstimecmp ? VSTIP : 0);
+}
+
+/* vsip is hvip, one position lower, where hideleg is set; a guest writes SSIP (Priv. 21.2.11). */
+static uint64_t get_vsip(soft_pe *pe)
+{
+    return (hvc_soft_pending(pe) & pe->port.hideleg) >> 1;
+}
+
+static void set_vsip(soft_pe *pe, uint64_t value)
+{
+    hvc_pe *port = &pe->port;
     uint64_t writable = (port->hideleg & SSIP << 1);
     port->hvip = (port->hvip & ~writable) | (value << 1 & writable);
 }
@@ -66,7 +90,7 @@ void hvc_soft_set_hgatp(hvc_pe *port, uint64_t value)
 /* Instructions before this one, of those that retire. */
 static uint64_t get_instret(soft_pe *pe)
 {
-    return pe->attempts - pe->left - 1 - pe->traps;
+    return pe->attempts + hvc_soft_done(pe) - 1 - pe->traps;
 }
 
 static uint64_t get_cycle(soft_pe *pe)
@@ -76,13 +100,44 @@ static uint64_t get_cycle(soft_pe *pe)
 
 static uint64_t get_time(soft_pe *pe)
 {
-    (void)pe;
-    return hvc_host_now() / TIME_NS;
+    return hvc_soft_now(pe);
+}
+
+/* fcsr is frm and fflags side by side (Unpriv. 20.2). */
+static uint64_t get_fcsr(soft_pe *pe)
+{
+    return hvc_soft_get_fcsr(pe);
+}
+
+static uint64_t get_fflags(soft_pe *pe)
+{
+    return hvc_soft_get_fcsr(pe) & 0x1f;
+}
+
+static uint64_t get_frm(soft_pe *pe)
+{
+    return hvc_soft_get_fcsr(pe) >> 5;
+}
+
+static void set_fcsr(soft_pe *pe, uint64_t value)
+{
+    hvc_soft_set_fcsr(pe, (uint32_t)value);
+    hvc_soft_fp_dirty(pe);
+}
+
+static void set_fflags(soft_pe *pe, uint64_t value)
+{
+    set_fcsr(pe, (get_fcsr(pe) & 0xe0) | (value & 0x1f));
+}
+
+static void set_frm(soft_pe *pe, uint64_t value)
+{
+    set_fcsr(pe, get_fflags(pe) | (value & 7) << 5);
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-enum kind { CSR_ABSENT = 0, CSR_SUPERVISOR, CSR_COUNTER, CSR_HYPERVISOR };
+enum kind { CSR_ABSENT = 0, CSR_SUPERVISOR, CSR_COUNTER, CSR_FLOAT, CSR_HYPERVISOR };
 
 typedef struct csr {
     uint64_t (*get)(soft_pe *pe);
@@ -99,18 +154,25 @@ typedef struct csr {
     {                                                   \
         hvc_soft_set_##name(&pe->port, value);          \
     }
-SUPERVISOR_CSRS(ACCESS)
+#define ACCESS_(number, name) ACCESS(number, name)
+PLAIN_CSRS(ACCESS_)
 
 #define ROW_NAME(number, name) ROW_##name,
-enum row { ROW_absent, ROW_hypervisor, SUPERVISOR_CSRS(ROW_NAME) COUNTERS(ROW_NAME) };
+enum row {
+    ROW_absent,
+    ROW_hypervisor,
+    SUPERVISOR_CSRS(ROW_NAME) COUNTERS(ROW_NAME) FLOAT_CSRS(ROW_NAME)
+};
 
 #define SUPERVISOR_ROW(number, name) [ROW_##name] = {get_##name, set_##name, CSR_SUPERVISOR},
+#define FLOAT_ROW(number, name) [ROW_##name] = {get_##name, set_##name, CSR_FLOAT},
 #define COUNTER_ROW(number, name) [ROW_##name] = {get_##name, NULL, CSR_COUNTER},
 /* clang-format off */
 static const csr csrs[] = {
     [ROW_hypervisor] = {NULL, NULL, CSR_HYPERVISOR},
     SUPERVISOR_CSRS(SUPERVISOR_ROW)
     COUNTERS(COUNTER_ROW)
+    FLOAT_CSRS(FLOAT_ROW)
 };
 /* clang-format on */
 
@@ -120,6 +182,7 @@ static const csr csrs[] = {
 static const uint8_t rows[4096] = {
     SUPERVISOR_CSRS(BY_NUMBER)
     COUNTERS(BY_NUMBER)
+    FLOAT_CSRS(BY_NUMBER)
     HYPERVISOR_CSRS(BY_NUMBER_HYPERVISOR)
 };
 /* clang-format on */
@@ -140,15 +203,39 @@ static bool counter_blocked(const soft_pe *pe, uint32_t number)
     return !(enabled & HVC_BIT(number % 32));
 }
 
+/* stimecmp needs the hypervisor's leave, for itself and for the time (Sstc, 2.2). */
+static bool timer_blocked(const soft_pe *pe)
+{
+    return !(pe->port.henvcfg & HVC_HENVCFG_STCE) || !(pe->port.hcounteren & HVC_BIT(1));
+}
+
+static bool supervisor_blocked(const soft_pe *pe, uint32_t number)
+{
+    return pe->mode == HVCORE_RISCV64_VU ||
+           (number == SATP && pe->frame->hstatus & HVC_HSTATUS_VTVM) ||
+           (number == STIMECMP && timer_blocked(pe));
+}
+
+/* Does this machine have it, as things are? */
+static bool exists(const soft_pe *pe, uint32_t number, enum kind kind)
+{
+    if (kind == CSR_FLOAT)
+        return hvc_soft_has(pe, HVCORE_RISCV64_ISA_FD) && hvc_soft_fp_on(pe);
+    if (number == STIMECMP || number == VSTIMECMP)
+        return hvc_soft_has(pe, HVCORE_RISCV64_ISA_SSTC);
+    return kind != CSR_ABSENT;
+}
+
 /* Would HS-mode be allowed what this mode is not? */
 static bool blocked(const soft_pe *pe, uint32_t number, enum kind kind)
 {
     switch (kind) {
     case CSR_SUPERVISOR:
-        return pe->mode == HVCORE_RISCV64_VU ||
-               (number == SATP && pe->frame->hstatus & HVC_HSTATUS_VTVM);
+        return supervisor_blocked(pe, number);
     case CSR_COUNTER:
         return counter_blocked(pe, number);
+    case CSR_FLOAT:
+        return false;
     case CSR_HYPERVISOR:
     case CSR_ABSENT:
         break;
@@ -169,19 +256,35 @@ static uint64_t combine(uint32_t funct3, uint64_t old, uint64_t operand)
     }
 }
 
-/* A write may change translation, and unmask an interrupt, from the next instruction on. */
-static uint64_t written(soft_pe *pe, uint64_t pc)
+/* What a write may change from the next instruction on. */
+enum { SSTATUS = 0x100, SIE = 0x104, SIP = 0x144 };
+
+static bool changes_translation(uint32_t number)
 {
-    hvc_soft_mmu_context(pe);
-    return hvc_soft_interrupt(pe, pc);
+    return number == SSTATUS || number == SATP;
 }
 
-uint64_t hvc_soft_op_csr(soft_pe *pe, uint64_t *x, const soft_insn *insn, uint64_t pc)
+static bool changes_interrupts(uint32_t number)
 {
-    uint32_t number = (uint32_t)insn->imm & 0xfff, funct3 = insn->word >> 12 & 7;
+    return number == SSTATUS || number == SIE || number == SIP || number == STIMECMP;
+}
+
+static uint64_t written(soft_pe *pe, uint64_t pc, uint32_t number)
+{
+    if (changes_translation(number))
+        hvc_soft_mmu_context(pe);
+    if (!changes_interrupts(number))
+        return SOFT_NEXT;
+    uint64_t next = hvc_soft_interrupt(pe, pc + 4);
+    return next == pc + 4 ? SOFT_NEXT : next;
+}
+
+uint64_t hvc_soft_op_csr(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
+{
+    uint32_t word = (uint32_t)insn->imm, number = word >> 20, funct3 = word >> 12 & 7;
     bool write = (funct3 & 3) == 1 || insn->rs1;
     const csr *row = &csrs[rows[number]];
-    if (row->kind == CSR_ABSENT || (write && read_only(number)))
+    if (!exists(pe, number, row->kind) || (write && read_only(number)))
         return hvc_soft_op_illegal(pe, x, insn, pc);
     if (blocked(pe, number, row->kind))
         return hvc_soft_op_virtual(pe, x, insn, pc);
@@ -191,5 +294,5 @@ uint64_t hvc_soft_op_csr(soft_pe *pe, uint64_t *x, const soft_insn *insn, uint64
         row->set(pe, combine(funct3, old, operand));
     x[insn->rd] = old;
     x[0] = 0;
-    return write ? written(pe, pc + 4) : pc + 4;
+    return write ? written(pe, pc, number) : SOFT_NEXT;
 }

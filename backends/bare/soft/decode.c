@@ -1,17 +1,95 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the bits of an instruction to its handler and operands. */
+/* From bytes to blocks of decoded instructions. */
 #include "backends/bare/soft/soft.h"
 
-/* By the major opcode, bits 6:2 (Unpriv. 37, "RV32/64G instruction set listings"). */
-static const soft_major *const majors[32] = {
-    [0x00] = &hvc_soft_major_load,      [0x03] = &hvc_soft_major_misc_mem,
-    [0x04] = &hvc_soft_major_op_imm,    [0x05] = &hvc_soft_major_auipc,
-    [0x06] = &hvc_soft_major_op_imm_32, [0x08] = &hvc_soft_major_store,
-    [0x0c] = &hvc_soft_major_op,        [0x0d] = &hvc_soft_major_lui,
-    [0x0e] = &hvc_soft_major_op_32,     [0x18] = &hvc_soft_major_branch,
-    [0x19] = &hvc_soft_major_jalr,      [0x1b] = &hvc_soft_major_jal,
-    [0x1c] = &hvc_soft_major_system,
+#include "backends/bare/soft/insns.h"
+#include "lib/host/mem.h"
+
+/* How fields and operands are read. */
+enum form {
+    FORM_REGISTER,  /* rd, rs1, rs2 */
+    FORM_IMMEDIATE, /* rd, rs1, I */
+    FORM_LOAD,
+    FORM_STORE,
+    FORM_BRANCH,
+    FORM_UPPER,
+    FORM_JUMP,
+    FORM_JUMP_REGISTER,
+    FORM_CALL, /* the word */
+    FORM_END   /* the word; ends a block */
 };
+
+typedef struct row {
+    uint32_t mask, match;
+    uint32_t isa;
+    uint16_t op;
+    uint8_t form;
+} row;
+
+#define ROW(form, name, mask, match, isa, value) {mask, match, isa, SOFT_OP_##name, form},
+#define ROW_(form, ...) ROW(form, __VA_ARGS__)
+#define REGISTER_ROW(...) ROW_(FORM_REGISTER, __VA_ARGS__)
+#define IMMEDIATE_ROW(...) ROW_(FORM_IMMEDIATE, __VA_ARGS__)
+#define LOAD_ROW(...) ROW_(FORM_LOAD, __VA_ARGS__)
+#define STORE_ROW(...) ROW_(FORM_STORE, __VA_ARGS__)
+#define BRANCH_ROW(...) ROW_(FORM_BRANCH, __VA_ARGS__)
+#define CALL_ROW(...) ROW_(FORM_CALL, __VA_ARGS__)
+#define END_ROW(...) ROW_(FORM_END, __VA_ARGS__)
+#define FP_ROW(name, mask, match, ...) \
+    {mask, match, HVCORE_RISCV64_ISA_FD, SOFT_OP_##name, FORM_CALL},
+
+/* clang-format off */
+static const row rows[] = {
+    SOFT_REGISTER(REGISTER_ROW)
+    SOFT_IMMEDIATE(IMMEDIATE_ROW)
+    SOFT_LOADS(LOAD_ROW)
+    SOFT_STORES(STORE_ROW)
+    SOFT_BRANCHES(BRANCH_ROW)
+    {0x0000007f, 0x37, 0, SOFT_OP_lui, FORM_UPPER},
+    {0x0000007f, 0x17, 0, SOFT_OP_auipc, FORM_UPPER},
+    {0x0000007f, 0x6f, 0, SOFT_OP_jal, FORM_JUMP},
+    {0x0000707f, 0x67, 0, SOFT_OP_jalr, FORM_JUMP_REGISTER},
+    SOFT_CALLS(CALL_ROW)
+    HVC_SOFT_FP(FP_ROW)
+    SOFT_ENDS(END_ROW)
+};
+/* clang-format on */
+
+#define ROWS (sizeof rows / sizeof rows[0])
+_Static_assert(ROWS <= SOFT_ROWS, "soft_index is too small");
+
+/* --- index: the rows of each major opcode ----------------------------------------------------- */
+
+static uint32_t major(uint32_t word)
+{
+    return word >> 2 & 31;
+}
+
+void hvc_soft_index_init(soft_index *index, uint64_t isa)
+{
+    uint16_t n = 0;
+    for (uint32_t m = 0; m < 32; m++) {
+        index->first[m] = n;
+        for (uint16_t i = 0; i < ROWS; i++) {
+            if (major(rows[i].match) == m && (!rows[i].isa || rows[i].isa & isa))
+                index->row[n++] = i;
+        }
+    }
+    index->first[32] = n;
+}
+
+static const row *find(const soft_index *index, uint32_t word)
+{
+    uint32_t m = major(word);
+    for (uint32_t i = index->first[m]; i < index->first[m + 1]; i++) {
+        const row *r = &rows[index->row[i]];
+        if ((word & r->mask) == r->match)
+            return r;
+    }
+    return NULL;
+}
+
+/* --- immediates ------------------------------------------------------------------------------- */
 
 /* Bits of the word, high to low, at a place in the immediate. */
 static uint32_t field(uint32_t word, uint32_t low, uint32_t bits, uint32_t at)
@@ -25,57 +103,186 @@ static uint32_t sign(uint32_t word, uint32_t from)
     return word >> 31 ? UINT32_MAX << from : 0;
 }
 
-static uint32_t immediate(uint32_t word, enum soft_format format)
+static uint32_t immediate(uint32_t word, enum form form)
 {
-    switch (format) {
-    case SOFT_I:
+    switch (form) {
+    case FORM_REGISTER:
+        return 0;
+    case FORM_IMMEDIATE:
+    case FORM_LOAD:
+    case FORM_JUMP_REGISTER:
         return sign(word, 11) | field(word, 20, 11, 0);
-    case SOFT_S:
+    case FORM_STORE:
         return sign(word, 11) | field(word, 25, 6, 5) | field(word, 7, 5, 0);
-    case SOFT_B:
+    case FORM_BRANCH:
         return sign(word, 12) | field(word, 7, 1, 11) | field(word, 25, 6, 5) |
                field(word, 8, 4, 1);
-    case SOFT_U:
+    case FORM_UPPER:
         return word & 0xfffff000u;
-    case SOFT_J:
+    case FORM_JUMP:
         return sign(word, 20) | field(word, 12, 8, 12) | field(word, 20, 1, 11) |
                field(word, 21, 10, 1);
-    case SOFT_R:
+    case FORM_CALL:
+    case FORM_END:
         break;
     }
-    return 0;
+    return word;
 }
 
-static soft_op *handler(const soft_major *major, uint32_t word)
+/* --- an instruction --------------------------------------------------------------------------- */
+
+/* Whatever would write x0 becomes an operation that does not. */
+static uint32_t operation(const row *r, uint32_t rd, uint32_t imm, uint64_t isa)
 {
-    for (uint32_t i = 0; i < major->count; i++) {
-        const soft_row *row = &major->rows[i];
-        if ((word & row->mask) == row->match)
-            return row->run;
+    bool astray = imm & 2 && !(isa & HVCORE_RISCV64_ISA_C);
+    switch ((enum form)r->form) {
+    case FORM_REGISTER:
+    case FORM_IMMEDIATE:
+    case FORM_UPPER:
+        return rd ? r->op : SOFT_OP_nop;
+    case FORM_LOAD:
+        return rd ? r->op : SOFT_OP_load_x0;
+    case FORM_BRANCH:
+        return astray ? SOFT_OP_astray : r->op;
+    case FORM_JUMP:
+        return astray ? SOFT_OP_astray : rd ? r->op : SOFT_OP_j;
+    case FORM_JUMP_REGISTER:
+        return rd ? r->op : SOFT_OP_jr;
+    case FORM_STORE:
+    case FORM_CALL:
+    case FORM_END:
+        break;
     }
-    return hvc_soft_op_illegal;
+    return r->op;
 }
 
-void hvc_soft_decode(soft_insn *insn, uint32_t word)
+/* Decodes `word` into *insn, but for its place; true if it ends a block. */
+static bool decode(const soft_pe *pe, uint32_t word, hvc_insn *insn)
 {
-    const soft_major *major = (word & 3) == 3 ? majors[word >> 2 & 31] : NULL;
-    *insn = (soft_insn){.run = hvc_soft_op_illegal,
-                        .word = word,
-                        .rd = word >> 7 & 31,
-                        .rs1 = word >> 15 & 31,
-                        .rs2 = word >> 20 & 31};
-    if (!major)
-        return;
-    insn->imm = (int32_t)immediate(word, major->format);
-    insn->run = handler(major, word);
-    if (major->pure && !insn->rd && insn->run != hvc_soft_op_illegal)
-        insn->run = hvc_soft_op_nop; /* x0 keeps its zero */
+    uint64_t isa = pe->port.isa;
+    uint32_t rd = word >> 7 & 31, op = SOFT_OP_illegal;
+    const row *r = (word & 3) == 3 ? find(&pe->machine->index, word) : NULL;
+    *insn = (hvc_insn){
+        .rd = (uint8_t)rd, .rs1 = word >> 15 & 31, .rs2 = word >> 20 & 31, .imm = (int32_t)word};
+    if (r) {
+        uint32_t imm = immediate(word, r->form);
+        op = operation(r, rd, imm, isa);
+        if (op != SOFT_OP_load_x0 && op != SOFT_OP_astray)
+            insn->imm = (int32_t)imm;
+    }
+    insn->go = pe->labels[op];
+    return op == SOFT_OP_illegal || r->form == FORM_END || r->form == FORM_BRANCH ||
+           r->form == FORM_JUMP || r->form == FORM_JUMP_REGISTER;
 }
 
-/* A zeroed slot would answer for the word zero, and has no handler. */
-void hvc_soft_decode_init(soft_pe *pe)
+/* --- a block ---------------------------------------------------------------------------------- */
+
+static uint32_t half_at(const uint8_t *code)
 {
-    hvc_soft_decode(&pe->insn[0], 0);
-    for (uint32_t i = 1; i < SOFT_INSNS; i++)
-        pe->insn[i] = pe->insn[0];
+    return code[0] | (uint32_t)code[1] << 8;
+}
+
+/* The instruction at `code`; its length in bytes, or 0 if it is not there in whole. */
+static uint32_t fetch(const soft_pe *pe, const uint8_t *code, uint32_t bytes, uint32_t *word)
+{
+    uint32_t low = bytes >= 2 ? half_at(code) : 0, wide = hvc_soft_has(pe, HVCORE_RISCV64_ISA_C);
+    if (bytes < 2)
+        return 0;
+    if ((low & 3) == 3 || !wide) {
+        *word = bytes >= 4 ? low | half_at(code + 2) << 16 : 0;
+        return bytes >= 4 ? 4 : 0;
+    }
+    *word = hvc_soft_expand(low, pe->port.isa);
+    return 2;
+}
+
+uint32_t hvc_soft_decode(void *user, const uint8_t *code, uint32_t bytes, hvc_insn *insn,
+                         uint32_t *used)
+{
+    const soft_pe *pe = user;
+    uint32_t at = 0, n = 0, len, word;
+    bool end = false;
+    while (n < HVC_BLOCK_INSNS && !end && (len = fetch(pe, code + at, bytes - at, &word))) {
+        end = decode(pe, word, &insn[n]);
+        insn[n++].at = (uint8_t)(at / 2);
+        at += len;
+    }
+    insn[n] = (hvc_insn){.go = pe->labels[SOFT_OP_end], .at = (uint8_t)(at / 2)};
+    *used = at;
+    return n;
+}
+
+/* --- one instruction, wherever it lies ---------------------------------------------------------- */
+
+/* A half-word of code, or false with pe->fault filled. */
+static bool half(soft_pe *pe, uint64_t pc, uint8_t *to)
+{
+    const uint8_t *p = hvc_soft_mmu(pe, pc, HVCORE_RISCV64_FETCH);
+    if (!p)
+        return false;
+    uint16_t h =
+        atomic_load_explicit((const _Atomic uint16_t *)(const void *)p, memory_order_relaxed);
+    memcpy(to, &h, sizeof h);
+    return true;
+}
+
+/* The fault of a second half that lies in another page has that page's address. */
+hvc_block *hvc_soft_single(soft_pe *pe, uint64_t pc)
+{
+    hvc_block *b = &pe->single.block;
+    uint8_t code[4];
+    uint32_t len = 2, used;
+    if (!half(pe, pc, code))
+        return NULL;
+    if ((code[0] & 3) == 3 || !hvc_soft_has(pe, HVCORE_RISCV64_ISA_C)) {
+        len = 4;
+        if (!half(pe, pc + 2, code + 2))
+            return NULL;
+    }
+    *b = (hvc_block){.epoch = pe->code.epoch, .count = 1, .bytes = (uint16_t)len};
+    hvc_soft_decode(pe, code, len, b->insn, &used);
+    memcpy(&b->insn[2], code, len);
+    return b;
+}
+
+/* --- what an instruction looks like in memory -------------------------------------------------- */
+
+uint32_t hvc_soft_bits(const soft_pe *pe, const hvc_insn *insn)
+{
+    const uint8_t *code = hvc_block_bytes(pe->block) + 2 * insn->at;
+    uint32_t low = half_at(code);
+    if ((low & 3) != 3)
+        return low;
+    return low | half_at(code + 2) << 16;
+}
+
+#define LOAD_KEPT 0x00007fffu  /* funct3, rd, opcode */
+#define STORE_KEPT 0x01f0707fu /* rs2, funct3, opcode */
+#define AMO_KEPT 0xfff07fffu   /* all but rs1 */
+#define EXPANDED 2u            /* bit 1 is clear in what was compressed */
+
+static uint32_t kept(uint32_t word)
+{
+    switch (word & 0x7f) {
+    case HVC_OPCODE_LOAD:
+    case HVC_OPCODE_LOAD_FP:
+        return LOAD_KEPT;
+    case HVC_OPCODE_STORE:
+    case HVC_OPCODE_STORE_FP:
+        return STORE_KEPT;
+    case HVC_OPCODE_AMO:
+        return AMO_KEPT;
+    default:
+        return 0; /* without a transformation, such as CBO */
+    }
+}
+
+uint64_t hvc_soft_transform(const soft_pe *pe, const hvc_insn *insn, uint64_t offset)
+{
+    uint32_t bits = hvc_soft_bits(pe, insn), half = (bits & 3) != 3;
+    uint32_t word = half ? hvc_soft_expand(bits, pe->port.isa) : bits;
+    uint32_t mask = kept(word);
+    if (!mask)
+        return 0;
+    return ((word & mask) | (uint32_t)offset << 15) & ~(half ? EXPANDED : 0);
 }

@@ -46,9 +46,34 @@ static uint64_t all_delegatable(void)
     return set;
 }
 
-int hvc_soft_machine_create(hvc_machine **out, uint32_t max_pes)
+#define ISA_KNOWN                                                                         \
+    (HVCORE_RISCV64_ISA_DEFAULT | HVCORE_RISCV64_ISA_SVADU | HVCORE_RISCV64_ISA_SVNAPOT | \
+     HVCORE_RISCV64_ISA_SVPBMT | HVCORE_RISCV64_ISA_BASE)
+
+/* What menvcfg would allow. */
+uint64_t hvc_soft_henvcfg_rw(uint64_t isa)
 {
-    hvc_machine *m = hvc_host_alloc(sizeof *m + max_pes * sizeof m->pe[0]);
+    static const struct {
+        uint64_t isa, bits;
+    } rows[] = {
+        {HVCORE_RISCV64_ISA_SSTC, HVC_HENVCFG_STCE},
+        {HVCORE_RISCV64_ISA_SVADU, HVC_HENVCFG_ADUE},
+        {HVCORE_RISCV64_ISA_SVPBMT, HVC_HENVCFG_PBMTE},
+        {HVCORE_RISCV64_ISA_ZICBO, HVC_HENVCFG_CBIE | HVC_HENVCFG_CBCFE | HVC_HENVCFG_CBZE},
+    };
+    uint64_t set = HVC_HENVCFG_FIOM;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        set |= isa & rows[i].isa ? rows[i].bits : 0;
+    return set;
+}
+
+int hvc_soft_machine_create(hvc_machine **out, const hvc_port_config *config)
+{
+    uint32_t max_pes = config->max_pes;
+    uint64_t isa = config->isa ? config->isa : HVCORE_RISCV64_ISA_DEFAULT;
+    if (isa & ~(uint64_t)(ISA_KNOWN))
+        return -HVCORE_E_UNSUPPORTED;
+    hvc_machine *m = hvc_host_alloc(sizeof *m + max_pes * sizeof m->slot[0]);
     soft_banks *t = new_table(NULL, FIRST_ROOM);
     if (!m || !t) {
         hvc_host_free(m);
@@ -58,6 +83,9 @@ int hvc_soft_machine_create(hvc_machine **out, uint32_t max_pes)
     atomic_init(&m->banks, t);
     m->next_pa = FIRST_PA;
     m->max_pes = max_pes;
+    m->lockstep = config->lockstep;
+    m->isa = isa;
+    hvc_soft_index_init(&m->index, isa);
     m->hedeleg_rw = all_delegatable();
     *out = m;
     return 0;
@@ -72,16 +100,39 @@ void hvc_soft_machine_destroy(hvc_machine *m)
     hvc_host_free(m);
 }
 
+/* --- time ------------------------------------------------------------------------------------- */
+
+uint64_t hvc_soft_time(hvc_machine *m)
+{
+    return (m->lockstep ? atomic_load_explicit(&m->clock, memory_order_relaxed) : hvc_host_now()) /
+           SOFT_TICK_NS;
+}
+
+/* In lockstep nothing happens by itself. */
+uint64_t hvc_soft_time_ns(hvc_machine *m, uint64_t ticks)
+{
+    return m->lockstep || ticks > UINT64_MAX / SOFT_TICK_NS ? HVC_FOREVER : ticks * SOFT_TICK_NS;
+}
+
+void hvc_soft_time_skip(hvc_machine *m, uint64_t ticks)
+{
+    uint64_t now = atomic_load(&m->clock), then = ticks * SOFT_TICK_NS;
+    if (m->lockstep && ticks <= UINT64_MAX / SOFT_TICK_NS && then > now)
+        atomic_store(&m->clock, then);
+}
+
 void hvc_soft_facts(hvc_machine *m, hvc_port_facts *facts)
 {
     *facts = (hvc_port_facts){
         .hedeleg = m->hedeleg_rw,
         .hideleg = HVC_SOFT_VS_INTERRUPTS,
-        .henvcfg = HVC_SOFT_HENVCFG_RW,
+        .henvcfg = hvc_soft_henvcfg_rw(m->isa),
+        .guest_sstatus = m->isa & HVCORE_RISCV64_ISA_FD ? HVC_SSTATUS_FS : 0,
         .vmid_bits = HVC_HGATP_VMID_BITS,
         .max_pes = m->max_pes,
         .caps = HVCORE_CAP_INSN_LIMIT | HVCORE_CAP_DELEGATED_COUNT | HVCORE_CAP_DEADLINE |
-                HVCORE_CAP_HONOURS_HEDELEG,
+                HVCORE_CAP_HONOURS_HEDELEG | HVCORE_CAP_LOCKSTEP |
+                (m->isa & HVCORE_RISCV64_ISA_SSTC ? (uint32_t)HVCORE_CAP_TIMER : 0),
         .firmware_honours = 1,
     };
 }

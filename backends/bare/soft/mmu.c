@@ -11,7 +11,7 @@
 
 #include "lib/host/mem.h"
 
-enum { AT_ASID = 0, AT_GLOBAL = 16, AT_MXR = 17, AT_MODES = 19, AT_VMID = 27, AT_EPOCH = 41 };
+enum { AT_ASID = 0, AT_VU = 16, AT_MXR = 17, AT_MODES = 19, AT_VMID = 27, AT_EPOCH = 41 };
 
 #define EPOCHS HVC_BIT(22)
 #define VALID HVC_BIT(63)
@@ -21,16 +21,7 @@ enum { AT_ASID = 0, AT_GLOBAL = 16, AT_MXR = 17, AT_MODES = 19, AT_VMID = 27, AT
 
 /* What takes longer than an instruction, in instructions. */
 #define WALK_COST 32
-#define FORGET_COST 512
-
-/* The loop looks at `heavy` when it has no page. */
-static void spend(soft_pe *pe, uint32_t work)
-{
-    pe->cost += work;
-    pe->heavy += work;
-    if (pe->heavy >= SOFT_HEAVY)
-        pe->code_page = SOFT_NO_PAGE;
-}
+#define FORGET_COST 1024
 
 static uint64_t atp_mode(uint64_t atp)
 {
@@ -55,14 +46,48 @@ static enum soft_view view(const soft_pe *pe)
     return pe->port.vsstatus & HVC_SSTATUS_SUM ? SOFT_VIEW_VS_SUM : SOFT_VIEW_VS;
 }
 
+/*
+ * Jumps belong to a number that stands for a context; numbers are never used again. So all jumps
+ * are forgotten by giving contexts new numbers.
+ */
+static uint64_t jump_tag(soft_pe *pe, uint64_t context)
+{
+    for (uint32_t i = 0; i < SOFT_CONTEXTS; i++) {
+        if (pe->context[i].tag == context)
+            return pe->context[i].jump_tag;
+    }
+    uint32_t victim = (uint32_t)(++pe->jump_tags % SOFT_CONTEXTS);
+    pe->context[victim].tag = context;
+    pe->context[victim].jump_tag = pe->jump_tags;
+    return pe->jump_tags;
+}
+
+static void forget_jumps(soft_pe *pe)
+{
+    memset(pe->context, 0, sizeof pe->context);
+    memset(pe->fetched, 0, sizeof pe->fetched);
+}
+
+static uint32_t fetched_bit(uint64_t va)
+{
+    return (uint32_t)(va / SOFT_PAGE * UINT64_C(0x9e3779b97f4a7c15) >> 54);
+}
+
+void hvc_soft_mmu_fetched(soft_pe *pe, uint64_t va)
+{
+    uint32_t bit = fetched_bit(va);
+    pe->fetched[bit / 64] |= HVC_BIT(bit % 64);
+}
+
 void hvc_soft_mmu_context(soft_pe *pe)
 {
-    uint64_t here = space(pe);
-    pe->global = here | HVC_BIT(AT_GLOBAL);
-    pe->tag = here | (pe->port.vsatp >> ASID_SHIFT & ASID_MASK) << AT_ASID;
+    uint64_t vu = pe->mode == HVCORE_RISCV64_VU ? HVC_BIT(AT_VU) : 0;
+    pe->tag = space(pe) | (pe->port.vsatp >> ASID_SHIFT & ASID_MASK) << AT_ASID;
+    pe->jump_tag = jump_tag(pe, pe->tag | vu);
     pe->tlb = pe->tlbs[view(pe)];
-    pe->code_page = SOFT_NO_PAGE;
 }
+
+/* --- forgetting ------------------------------------------------------------------------------- */
 
 /* All entries belong to an epoch that is over; contexts are to be computed again. */
 void hvc_soft_mmu_forget(soft_pe *pe)
@@ -70,27 +95,56 @@ void hvc_soft_mmu_forget(soft_pe *pe)
     pe->epoch = (pe->epoch + 1) % EPOCHS;
     if (!pe->epoch)
         memset(pe->tlbs, 0, sizeof pe->tlbs);
+    forget_jumps(pe);
+    pe->wide_from = UINT64_MAX;
+    pe->wide_to = 0;
 }
 
-/* Of this VMID what is not global (Priv. 12.2.1). */
-static void forget_in(soft_tlb *e, uint64_t tag)
+/* Of this VMID; with an ASID global entries stay (Priv. 12.2.1). */
+static bool fenced(const soft_pe *pe, const soft_tlb *e, const soft_fence *fence)
 {
-    uint64_t same = VMID_MASK << AT_VMID | ASID_MASK << AT_ASID;
-    for (uint32_t i = 0; i < SOFT_TLB; i++) {
-        if (!e[i].global && !((e[i].tag ^ tag) & same))
-            e[i].tag = 0;
-    }
+    if ((e->tag ^ pe->tag) & VMID_MASK << AT_VMID ||
+        (fence->has_va && (e->va ^ fence->va) >> e->shift))
+        return false;
+    return !fence->has_asid || (!e->global && (e->tag & ASID_MASK) == (fence->asid & ASID_MASK));
 }
 
-void hvc_soft_mmu_forget_asid(soft_pe *pe, uint64_t asid)
+static void fence_slots(soft_pe *pe, const soft_fence *fence, uint32_t first, uint32_t count)
 {
-    uint64_t tag = (pe->tag & ~(ASID_MASK << AT_ASID)) | (asid & ASID_MASK) << AT_ASID;
     for (uint32_t v = 0; v < SOFT_VIEWS; v++) {
-        for (uint32_t access = 0; access <= HVCORE_RISCV64_STORE; access++)
-            forget_in(pe->tlbs[v][access], tag);
+        for (uint32_t access = 0; access <= HVCORE_RISCV64_STORE; access++) {
+            soft_tlb *e = &pe->tlbs[v][access][first];
+            for (uint32_t i = 0; i < count; i++) {
+                if (e[i].tag && fenced(pe, &e[i], fence))
+                    e[i].tag = 0;
+            }
+        }
     }
-    pe->code_page = SOFT_NO_PAGE;
-    spend(pe, FORGET_COST);
+}
+
+/* May a page around the address have been fetched from? */
+static bool maybe_code(const soft_pe *pe, const soft_fence *fence)
+{
+    uint32_t bit = fetched_bit(fence->va);
+    return !fence->has_va || pe->fetched[bit / 64] & HVC_BIT(bit % 64);
+}
+
+/* The entries of one address lie in one slot of each array, but those of a superpage are scattered. */
+void hvc_soft_mmu_fence(soft_pe *pe, const soft_fence *fence)
+{
+    bool wide = !fence->has_va || (fence->va >= pe->wide_from && fence->va <= pe->wide_to);
+    if (!fence->has_va && !fence->has_asid) {
+        hvc_soft_mmu_forget(pe);
+    } else if (wide) {
+        fence_slots(pe, fence, 0, SOFT_TLB);
+        hvc_soft_spend(pe, FORGET_COST);
+        forget_jumps(pe);
+    } else {
+        fence_slots(pe, fence, fence->va / SOFT_PAGE % SOFT_TLB, 1);
+        if (maybe_code(pe, fence))
+            forget_jumps(pe);
+    }
+    hvc_soft_mmu_context(pe);
 }
 
 /* --- memory as the walker sees it ------------------------------------------------------------- */
@@ -121,6 +175,7 @@ void hvc_soft_mmu_init(soft_pe *pe)
 {
     pe->walk = (hvcore_riscv64_walk_mem){.user = pe, .read64 = read64, .cas64 = cas64};
     pe->bank_epoch = atomic_load(&pe->machine->bank_epoch);
+    pe->wide_from = UINT64_MAX;
 }
 
 /* --- a miss ----------------------------------------------------------------------------------- */
@@ -131,11 +186,13 @@ static uint8_t *fault(soft_pe *pe, uint64_t va, const uint8_t causes[3], uint32_
     return NULL;
 }
 
-static const uint8_t misaligned_causes[] = {HVCORE_RISCV64_INSN_MISALIGNED,
-                                            HVCORE_RISCV64_LOAD_MISALIGNED,
-                                            HVCORE_RISCV64_STORE_MISALIGNED};
 static const uint8_t access_causes[] = {HVCORE_RISCV64_INSN_ACCESS, HVCORE_RISCV64_LOAD_ACCESS,
                                         HVCORE_RISCV64_STORE_ACCESS};
+
+static uint32_t walk_flags(const soft_pe *pe)
+{
+    return hvc_soft_has(pe, HVCORE_RISCV64_ISA_SVNAPOT) ? HVCORE_RISCV64_WALK_SVNAPOT : 0;
+}
 
 static bool walk(soft_pe *pe, uint64_t va, uint32_t access, hvcore_riscv64_walk_result *out)
 {
@@ -145,8 +202,10 @@ static bool walk(soft_pe *pe, uint64_t va, uint32_t access, hvcore_riscv64_walk_
                                      .vsstatus = port->vsstatus,
                                      .sstatus = pe->frame->sstatus,
                                      .henvcfg = port->henvcfg,
-                                     .mode = pe->mode};
-    spend(pe, WALK_COST);
+                                     .menvcfg = port->henvcfg_rw,
+                                     .mode = pe->mode,
+                                     .flags = walk_flags(pe)};
+    hvc_soft_spend(pe, WALK_COST);
     hvcore_riscv64_walk(&regs, &pe->walk, va, access, out);
     if (!out->fault)
         return true;
@@ -162,10 +221,24 @@ static soft_tlb *slot(soft_pe *pe, uint64_t va, uint32_t access)
 /* A global page is everybody's: it takes on the ASID of who uses it. */
 static bool adopt(soft_pe *pe, soft_tlb *e, uint64_t va)
 {
-    if (e->va != (va & ~(SOFT_PAGE - 1)) || !e->tag || e->global != pe->global)
+    if (e->va != (va & ~(SOFT_PAGE - 1)) || !e->global || (e->tag ^ pe->tag) & ~ASID_MASK)
         return false;
     e->tag = pe->tag;
     return true;
+}
+
+static uint32_t log2_of(uint64_t n)
+{
+    return 63 - (uint32_t)__builtin_clzll(n);
+}
+
+static void widen(soft_pe *pe, uint64_t va, uint64_t size)
+{
+    uint64_t from = va & ~(size - 1), to = va | (size - 1);
+    if (size == SOFT_PAGE)
+        return;
+    pe->wide_from = from < pe->wide_from ? from : pe->wide_from;
+    pe->wide_to = to > pe->wide_to ? to : pe->wide_to;
 }
 
 static bool refill(soft_pe *pe, soft_tlb *e, uint64_t va, uint32_t access)
@@ -176,19 +249,18 @@ static bool refill(soft_pe *pe, soft_tlb *e, uint64_t va, uint32_t access)
     uint8_t *host = hvc_soft_bank_ptr(pe->machine, found.pa & ~(SOFT_PAGE - 1), SOFT_PAGE);
     if (!host)
         return fault(pe, va, access_causes, access);
+    widen(pe, va, found.vs_page);
     *e = (soft_tlb){.va = va & ~(SOFT_PAGE - 1),
                     .tag = pe->tag,
-                    .global = found.global ? pe->global : 0,
-                    .host = host};
+                    .host = host,
+                    .global = found.global,
+                    .shift = log2_of(found.vs_page)};
     return true;
 }
 
-/* Alignment comes first: the place of 4 and 6 in the order is free (Priv. 3.1.15). */
-uint8_t *hvc_soft_mmu_miss(soft_pe *pe, uint64_t va, uint32_t access, uint32_t size)
+uint8_t *hvc_soft_mmu_miss(soft_pe *pe, uint64_t va, uint32_t access)
 {
     soft_tlb *e = slot(pe, va, access);
-    if (va & (size - 1))
-        return fault(pe, va, misaligned_causes, access);
     if (!adopt(pe, e, va) && !refill(pe, e, va, access))
         return NULL;
     return e->host + (va & (SOFT_PAGE - 1));

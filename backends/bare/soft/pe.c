@@ -2,15 +2,10 @@
 /* A processing element: its life, and the slices in which it executes. */
 #include "backends/bare/soft/soft.h"
 
-/*
- * Between two slices the PE looks at what may end enter. A slice is short enough for a prompt kick;
- * the clock is dear, so it is read after so much work, counted in instructions, which takes some 50
- * us.
- */
-#define SLICE 256
-#define CLOCK_COST 16384
-
 /* --- claim and release ------------------------------------------------------------------------ */
+
+/* A machine of one PE has no other that could break its reservation. */
+static const _Atomic uint32_t nobody;
 
 static void init_pe(soft_pe *pe, hvc_machine *m, uint32_t index)
 {
@@ -19,16 +14,23 @@ static void init_pe(soft_pe *pe, hvc_machine *m, uint32_t index)
     pe->port.until = HVC_FOREVER;
     pe->port.budget = UINT64_MAX;
     pe->port.hedeleg_rw = m->hedeleg_rw;
+    pe->port.isa = m->isa;
+    pe->port.ialign = m->isa & HVCORE_RISCV64_ISA_C ? 1 : 3;
+    pe->port.henvcfg_rw = hvc_soft_henvcfg_rw(m->isa);
+    pe->port.vsstatus_rw =
+        HVC_SOFT_VSSTATUS_RW | (m->isa & HVCORE_RISCV64_ISA_FD ? HVC_SSTATUS_FS : 0);
+    pe->port.vstimecmp = UINT64_MAX;
+    pe->labels = (const void *const *)(uintptr_t)hvc_soft_run(NULL, 0, NULL);
+    pe->watch = m->max_pes > 1 ? &m->reservations : &nobody;
     hvc_soft_set_vsstatus(&pe->port, 0);
     hvc_soft_mmu_init(pe);
-    hvc_soft_decode_init(pe);
 }
 
 static int claim_locked(hvc_machine *m, uint32_t index, soft_pe *pe)
 {
-    if (m->pe[index])
+    if (m->slot[index].pe)
         return -HVCORE_E_BUSY;
-    m->pe[index] = pe;
+    m->slot[index].pe = pe;
     return 0;
 }
 
@@ -54,8 +56,9 @@ void hvc_soft_pe_release(hvc_pe *port)
 {
     soft_pe *pe = hvc_soft_pe(port);
     hvc_machine *m = pe->machine;
+    hvc_soft_unreserve(pe);
     hvc_host_lock(&m->lock);
-    m->pe[pe->index] = NULL;
+    m->slot[pe->index].pe = NULL;
     hvc_host_unlock(&m->lock);
     hvc_host_free(pe);
 }
@@ -66,8 +69,10 @@ void hvc_soft_pe_release(hvc_pe *port)
 static void revalidate(soft_pe *pe)
 {
     uint64_t banks = atomic_load(&pe->machine->bank_epoch);
-    if (atomic_exchange(&pe->port.flush, 0) || banks != pe->bank_epoch)
+    if (atomic_exchange(&pe->port.flush, 0) || banks != pe->bank_epoch) {
         hvc_soft_mmu_forget(pe);
+        hvc_code_fence(&pe->code);
+    }
     pe->bank_epoch = banks;
 }
 
@@ -76,7 +81,6 @@ static void begin(soft_pe *pe, hvcore_riscv64_frame *frame, hvc_raw_trap *raw)
     pe->frame = frame;
     pe->raw = raw;
     pe->mode = frame->sstatus & HVC_SSTATUS_SPP ? HVCORE_RISCV64_VS : HVCORE_RISCV64_VU;
-    pe->cost = CLOCK_COST;
     frame->x[0] = 0;
     revalidate(pe);
     hvc_soft_mmu_context(pe);
@@ -89,12 +93,9 @@ static bool kicked(soft_pe *pe)
            atomic_exchange(&pe->port.kick, 0);
 }
 
-static bool late(soft_pe *pe)
+static bool late(const soft_pe *pe)
 {
-    if (pe->port.until == HVC_FOREVER || pe->cost < CLOCK_COST)
-        return false;
-    pe->cost = 0;
-    return hvc_host_now() >= pe->port.until;
+    return pe->port.until != HVC_FOREVER && hvc_host_now() >= pe->port.until;
 }
 
 static bool due(soft_pe *pe, enum hvc_port_stop *stop)
@@ -110,37 +111,98 @@ static bool due(soft_pe *pe, enum hvc_port_stop *stop)
     return true;
 }
 
-/* Execute for a while, then settle the accounts. */
-static uint64_t slice(soft_pe *pe, uint64_t pc)
+/* --- slices: short enough for a prompt kick ----------------------------------------------------- */
+
+void hvc_soft_spend(soft_pe *pe, uint32_t work)
 {
-    uint64_t n = pe->port.budget < SLICE ? pe->port.budget : SLICE;
-    pe->heavy = 0;
-    pc = hvc_soft_run(pe, pc, (uint32_t)n);
-    uint64_t done = n - pe->left;
-    pe->attempts -= pe->left;
-    pe->left = 0;
-    pe->cost += done;
+    pe->heavy += work;
+    if (pe->heavy >= SOFT_HEAVY && pe->left > 0) {
+        pe->withheld += pe->left;
+        pe->left = 0;
+    }
+}
+
+/* In lockstep the timer comes with its instruction. */
+static uint64_t until_timer(const soft_pe *pe)
+{
+    uint64_t now = atomic_load_explicit(&pe->machine->clock, memory_order_relaxed);
+    uint64_t at = pe->port.vstimecmp;
+    if (!pe->machine->lockstep || at > UINT64_MAX / SOFT_TICK_NS || at * SOFT_TICK_NS <= now)
+        return UINT64_MAX;
+    return at * SOFT_TICK_NS - now;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Blocks as long as they fit; a first one that does not is cut down to single instructions. */
+static uint64_t execute(soft_pe *pe, uint64_t pc)
+{
+    int64_t all = pe->left;
+    pc = hvc_soft_run(pe, pc, NULL);
+    if (pc == SOFT_STOP || pe->left + pe->withheld != all)
+        return pc;
+    hvc_block *b = hvc_soft_single(pe, pc);
+    if (b) {
+        pe->withheld += pe->left - 1;
+        pe->left = 1;
+        return hvc_soft_run(pe, pc, b);
+    }
+    pe->left--;
+    return hvc_soft_trap(pe, pc, &pe->fault);
+}
+
+static void settle(soft_pe *pe)
+{
+    uint64_t done = hvc_soft_done(pe);
+    pe->attempts += done;
+    pe->slice = 0;
+    pe->left = pe->withheld = 0;
     if (pe->port.budget != UINT64_MAX)
         pe->port.budget -= done;
+    if (pe->machine->lockstep)
+        atomic_fetch_add_explicit(&pe->machine->clock, done, memory_order_relaxed);
     atomic_store_explicit(&pe->port.retired, pe->attempts - pe->traps, memory_order_relaxed);
+    hvc_soft_reservation_ages(pe);
+}
+
+static uint64_t slice(soft_pe *pe, uint64_t pc)
+{
+    pe->slice = smaller(smaller(pe->port.budget, SOFT_SLICE), until_timer(pe));
+    pe->left = (int64_t)pe->slice;
+    pe->withheld = 0;
+    pe->heavy = 0;
+    pc = execute(pe, pc);
+    settle(pe);
     return pc;
+}
+
+static void end(soft_pe *pe, enum hvc_port_stop stop)
+{
+    if (stop != HVC_STOP_INSN_LIMIT)
+        hvc_soft_unreserve(pe);
+    if (pe->port.fp && pe->fp_env.host) {
+        hvc_soft_get_fcsr(pe);
+        hvc_soft_fp_leave(&pe->fp_env);
+    }
 }
 
 enum hvc_port_stop hvc_soft_enter(hvc_pe *port, hvcore_riscv64_frame *frame, hvc_raw_trap *raw)
 {
     soft_pe *pe = hvc_soft_pe(port);
-    uint64_t pc = frame->pc & ~UINT64_C(3); /* sepc with IALIGN 32 (Priv. 12.1.7) */
-    enum hvc_port_stop stop;
+    uint64_t pc = frame->pc & ~(port->ialign | 1); /* as SRET does (Priv. 12.1.7) */
+    enum hvc_port_stop stop = HVC_STOP_TRAP;
     if (!(frame->hstatus & HVC_HSTATUS_SPV)) {
         raw->scause = SOFT_FAILED_NOT_GUEST;
         return HVC_STOP_FAILED;
     }
     begin(pe, frame, raw);
-    while (!due(pe, &stop)) {
+    while (pc != SOFT_STOP && !due(pe, &stop))
         pc = slice(pe, hvc_soft_interrupt(pe, pc));
-        if (pc == SOFT_STOP)
-            return HVC_STOP_TRAP;
-    }
-    hvc_soft_leave(pe, pc, false);
+    if (pc != SOFT_STOP)
+        hvc_soft_leave(pe, pc, false);
+    end(pe, stop);
     return stop;
 }

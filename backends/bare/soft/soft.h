@@ -2,12 +2,15 @@
 /*
  * Inside the software machine: what its files share.
  *
- *   machine.c  banks of memory and their physical addresses
+ *   machine.c  banks of memory and their physical addresses, time
  *   pe.c       claim, release, enter: kick, deadline, budget
- *   exec.c     the loop, integer instructions, jumps      decode.c  words to handlers
- *   ldst.c     loads and stores                           system.c  ecall, sret, fences
+ *   insns.h    the instructions as tables                 run.c     the interpreter
+ *   decode.c   words to operations                        expand.c  16-bit instructions to 32-bit
+ *   access.c   what a TLB hit cannot do; FP loads, CBO    atomic.c  AMO, LR, SC
+ *   float.c    F and D around the values of fp.h          system.c  ecall, sret, fences
  *   csr.c      CSRs as a guest sees them                  mmu.c     the TLB in front of lib/walk
  *   trap.c     traps and interrupts: to VS-mode or out of enter
+ *   engine/    what does not know the architecture: decoded code
  *
  * Guests are hostile: physical addresses become host pointers in hvc_soft_bank_ptr alone, and every
  * instruction does a bounded amount of work.
@@ -20,6 +23,8 @@
 #define HVC_ARCH riscv64
 #endif
 #include "backends/bare/port.h"
+#include "backends/bare/soft/engine/code.h"
+#include "backends/bare/soft/fp.h"
 
 #include <hvcore/ctx.h>
 #include <hvcore/error.h>
@@ -28,7 +33,8 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "guest memory is used in place");
 
 #define SOFT_PAGE UINT64_C(4096)
-#define SOFT_PA_BITS 56 /* what a PTE can hold (Priv. 12.4.1) */
+#define SOFT_TICK_NS 100 /* the time counter has 10 MHz */
+#define SOFT_PA_BITS 56  /* what a PTE can hold (Priv. 12.4.1) */
 
 /* Codes of HVC_STOP_FAILED. */
 enum { SOFT_FAILED_NOT_GUEST = 1 /* hstatus.SPV is not set */ };
@@ -56,14 +62,30 @@ typedef struct soft_banks {
 
 typedef struct soft_pe soft_pe;
 
+/* Which rows of decode.c's table a major opcode has, of those that the machine implements. */
+enum { SOFT_ROWS = 256 };
+typedef struct soft_index {
+    uint16_t first[33];
+    uint16_t row[SOFT_ROWS];
+} soft_index;
+void hvc_soft_index_init(soft_index *index, uint64_t isa);
+
 struct hvc_machine {
     hvc_lock lock; /* writers of banks, pa_ptr, claim and release */
     _Atomic(soft_banks *) banks;
     uint64_t next_pa;
     _Atomic uint64_t bank_epoch; /* changes when a bank goes */
     uint64_t hedeleg_rw;
+    uint32_t lockstep;             /* 1: time is the number of instructions */
+    _Atomic uint64_t clock;        /* lockstep: nanoseconds, one an instruction of any PE */
+    _Atomic uint32_t reservations; /* PEs that hold one, see atomic.c */
+    uint64_t isa;                  /* HVCORE_RISCV64_ISA_* */
+    soft_index index;
     uint32_t max_pes;
-    soft_pe *pe[]; /* max_pes of them */
+    struct {
+        soft_pe *pe;
+        _Atomic uintptr_t reserved; /* the host's address of its reservation set, 0: none */
+    } slot[];                       /* max_pes of them */
 };
 
 /* Where `size` bytes at pa are, or NULL if no bank has them all. */
@@ -71,64 +93,77 @@ uint8_t *hvc_soft_bank_ptr(hvc_machine *m, uint64_t pa, uint64_t size);
 
 /* --- PE --------------------------------------------------------------------------------------- */
 
-/* A decoded instruction. A handler returns the pc of the next one, or SOFT_STOP. */
-typedef struct soft_insn soft_insn;
-typedef uint64_t soft_op(soft_pe *pe, uint64_t *x, const soft_insn *insn, uint64_t pc);
-
-struct soft_insn {
-    soft_op *run;
-    uint32_t word;
-    int32_t imm;
-    uint8_t rd, rs1, rs2;
-};
-
-#define SOFT_STOP UINT64_C(1)   /* no pc: instructions are aligned; ends hvc_soft_run */
+#define SOFT_NEXT UINT64_C(3)   /* no pc: go on with the instruction that follows */
+#define SOFT_STOP UINT64_C(1)   /* no pc: the trap leaves enter */
 #define SOFT_NO_PAGE UINT64_MAX /* no address of a page */
-#define SOFT_INSNS 1024         /* slots of decoded instructions, a power of two */
+#define SOFT_CONTEXTS 8         /* whose jumps are remembered */
 #define SOFT_TLB 256            /* slots of each TLB array, a power of two */
-#define SOFT_HEAVY 1024         /* heavy work that ends a slice */
+#define SOFT_SLICE 2048         /* instructions between two looks at kick and clock */
+#define SOFT_HEAVY 2048         /* heavy work that ends a slice, in instructions */
+
+/* An instruction out of line. Returns SOFT_NEXT, SOFT_STOP or a pc. */
+typedef uint64_t soft_op(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc);
 
 /* A page and where it is. It hits if the page is that of `va` and the context is that of `tag`. */
 typedef struct soft_tlb {
-    uint64_t va;     /* of the page */
-    uint64_t tag;    /* context in which it is valid, see mmu.c; 0: none */
-    uint64_t global; /* context without ASID if the page is global, else 0 */
-    uint8_t *host;   /* SOFT_PAGE bytes inside a bank */
+    uint64_t va;   /* of the page */
+    uint64_t tag;  /* context in which it is valid, see mmu.c; 0: none */
+    uint8_t *host; /* SOFT_PAGE bytes inside a bank */
+    uint32_t global;
+    uint32_t shift; /* the VS-stage leaf has 1 << shift bytes */
 } soft_tlb;
 
 /* Which arrays are in use: SUM is an index, so that user access does not evict. */
 enum soft_view { SOFT_VIEW_VU = 0, SOFT_VIEW_VS = 1, SOFT_VIEW_VS_SUM = 2, SOFT_VIEWS = 3 };
+
+/* A block of one instruction, which is in no table. */
+typedef union soft_single {
+    hvc_block block;
+    uint8_t room[sizeof(hvc_block) + 2 * sizeof(hvc_insn) + 8];
+} soft_single;
 
 struct soft_pe {
     hvc_pe port; /* first: an hvc_pe is a soft_pe */
 
     /* What runs now, from enter to stop. */
     hvcore_riscv64_frame *frame;
-    hvc_raw_trap *raw;         /* filled by a trap that leaves */
-    hvc_raw_trap fault;        /* filled by a translation that fails */
-    uint32_t mode;             /* HVCORE_RISCV64_VU or _VS */
-    uint64_t tag, global;      /* contexts, for comparison with soft_tlb */
-    soft_tlb (*tlb)[SOFT_TLB]; /* arrays of the current view, by access */
-
-    /* The page that instructions come from. */
-    uint64_t code_page;
-    const uint8_t *code;
+    hvc_raw_trap *raw;             /* filled by a trap that leaves */
+    hvc_raw_trap fault;            /* filled by a translation that fails */
+    uint32_t mode;                 /* HVCORE_RISCV64_VU or _VS */
+    uint64_t tag;                  /* context, for comparison with soft_tlb */
+    uint64_t jump_tag;             /* the same and the mode as a number, for hvc_jump */
+    soft_tlb (*tlb)[SOFT_TLB];     /* arrays of the current view, by access */
+    const hvc_block *block;        /* of the instruction that is out of line */
+    const _Atomic uint32_t *watch; /* not 0: stores have to look for reservations */
 
     /* Counters: attempts are instructions retired or trapped. */
-    uint64_t attempts; /* at the end of the slice, if it is not left early */
-    uint32_t left;     /* of the slice; the instruction that executes is not among them */
+    int64_t left;     /* of the slice, without the block that executes */
+    int64_t withheld; /* of it, what heavy work took away from this slice */
+    uint64_t slice;   /* its instructions */
+    uint64_t attempts;
     uint64_t traps;
-    uint64_t cost;  /* work since the clock was read, in instructions */
-    uint32_t heavy; /* of it, in this slice, what was more than an instruction each */
+    uint32_t heavy; /* work of this slice that was more than an instruction each */
 
     hvc_machine *machine;
     uint32_t index;
     uint64_t epoch;      /* part of tags: a new one forgets all translations */
     uint64_t bank_epoch; /* of the machine, when the TLB was valid */
+    struct {
+        uint64_t tag, jump_tag;
+    } context[SOFT_CONTEXTS];    /* of jumps, see mmu.c */
+    uint64_t jump_tags;          /* how many there have been */
+    uint64_t fetched[16];        /* a set of pages, by a hash: what jumps remember */
+    uint64_t wide_from, wide_to; /* where pages come from VS-stage leaves of more than a page */
     hvcore_riscv64_walk_mem walk;
 
-    soft_insn insn[SOFT_INSNS];
+    uint64_t reserved_value; /* what LR read */
+    uint32_t reserved_age;   /* slices since then */
+
+    hvc_soft_fp_env fp_env;
+    const void *const *labels; /* of run.c, by enum soft_opcode */
+    soft_single single;
     soft_tlb tlbs[SOFT_VIEWS][HVCORE_RISCV64_STORE + 1][SOFT_TLB];
+    hvc_code code;
 };
 
 static inline soft_pe *hvc_soft_pe(hvc_pe *pe)
@@ -136,78 +171,137 @@ static inline soft_pe *hvc_soft_pe(hvc_pe *pe)
     return (soft_pe *)(void *)pe;
 }
 
-/* --- exec.c, decode.c ------------------------------------------------------------------------- */
+static inline bool hvc_soft_has(const soft_pe *pe, uint64_t isa)
+{
+    return pe->port.isa & isa;
+}
 
-/* Execute up to n instructions; pe->left of them are not. Returns the next pc, or SOFT_STOP. */
-uint64_t hvc_soft_run(soft_pe *pe, uint64_t pc, uint32_t n);
+/* --- run.c, decode.c, expand.c ---------------------------------------------------------------- */
 
-void hvc_soft_decode(soft_insn *insn, uint32_t word);
-void hvc_soft_decode_init(soft_pe *pe);
+/*
+ * Execute blocks from pc on while pe->left is enough for each; `first`, if not NULL, is the block
+ * at pc. Returns the next pc, or SOFT_STOP. Without a PE: the labels.
+ */
+uint64_t hvc_soft_run(soft_pe *pe, uint64_t pc, hvc_block *first);
+/* The block of the one instruction at pc, or NULL with pe->fault filled. */
+hvc_block *hvc_soft_single(soft_pe *pe, uint64_t pc);
 
-/* How the fields of an instruction are encoded (Unpriv. 2.3). */
-enum soft_format { SOFT_R, SOFT_I, SOFT_S, SOFT_B, SOFT_U, SOFT_J };
+hvc_code_decoder hvc_soft_decode;
+/* The 32-bit instruction that a 16-bit one stands for; 0: none (Unpriv. 27, RV64C). */
+uint32_t hvc_soft_expand(uint32_t half, uint64_t isa);
+/* The instruction as it is in memory. */
+uint32_t hvc_soft_bits(const soft_pe *pe, const hvc_insn *insn);
+/* What htinst holds for a faulting access, `offset` bytes from its start (Priv. 21.6.3). */
+uint64_t hvc_soft_transform(const soft_pe *pe, const hvc_insn *insn, uint64_t offset);
 
-/* A row matches if (word & mask) == match; the first one does. */
-typedef struct soft_row {
-    uint32_t mask, match;
-    soft_op *run;
-} soft_row;
-
-/* clang-format off */
-#define SOFT_MAJOR_ONLY(opcode, op)   {0x0000007f, opcode, op}
-#define SOFT_F3(opcode, f3, op)       {0x0000707f, (opcode) | (f3) << 12, op}
-#define SOFT_F6(opcode, f3, f6, op)   {0xfc00707f, (opcode) | (f3) << 12 | (uint32_t)(f6) << 26, op}
-#define SOFT_F7(opcode, f3, f7, op)   {0xfe00707f, (opcode) | (f3) << 12 | (uint32_t)(f7) << 25, op}
-#define SOFT_WORD(word, op)           {0xffffffff, word, op}
-/* clang-format on */
-
-/* The instructions of one major opcode. */
-typedef struct soft_major {
-    const soft_row *rows;
-    uint8_t count;
-    uint8_t format; /* SOFT_R to SOFT_J */
-    uint8_t pure;   /* 1: nothing happens but rd = f(rs1, rs2, imm, pc) */
-} soft_major;
-
-/* clang-format off */
-#define SOFT_MAJOR(rows, format, pure) {rows, sizeof(rows) / sizeof((rows)[0]), format, pure}
-/* clang-format on */
-
-extern const soft_major hvc_soft_major_op, hvc_soft_major_op_imm, hvc_soft_major_op_32,
-    hvc_soft_major_op_imm_32, hvc_soft_major_lui, hvc_soft_major_auipc, hvc_soft_major_jal,
-    hvc_soft_major_jalr, hvc_soft_major_branch, hvc_soft_major_load, hvc_soft_major_store,
-    hvc_soft_major_misc_mem, hvc_soft_major_system;
+/* --- out of line ------------------------------------------------------------------------------ */
 
 soft_op hvc_soft_op_illegal; /* cause 2 */
 soft_op hvc_soft_op_virtual; /* cause 22 */
-soft_op hvc_soft_op_nop;
+soft_op hvc_soft_op_astray;
+soft_op hvc_soft_op_load_x0, hvc_soft_op_fl, hvc_soft_op_fs;
+soft_op hvc_soft_op_cbo_inval, hvc_soft_op_cbo_clean, hvc_soft_op_cbo_zero;
+soft_op hvc_soft_op_lr, hvc_soft_op_sc, hvc_soft_op_amo;
+soft_op hvc_soft_op_csr, hvc_soft_op_ecall, hvc_soft_op_ebreak, hvc_soft_op_sret, hvc_soft_op_wfi;
+soft_op hvc_soft_op_fence, hvc_soft_op_fence_i, hvc_soft_op_sfence_vma, hvc_soft_op_sfence_order;
+#define SOFT_FP_OP(name, ...) soft_op hvc_soft_op_##name;
+HVC_SOFT_FP(SOFT_FP_OP)
+#undef SOFT_FP_OP
 
-/* --- csr.c ------------------------------------------------------------------------------------ */
+/* --- access.c --------------------------------------------------------------------------------- */
 
-soft_op hvc_soft_op_csr;
+/* `size` (1, 2, 4, 8) bytes at any va, or false with pe->fault filled. */
+bool hvc_soft_load(soft_pe *pe, uint64_t va, uint32_t size, uint64_t *value);
+bool hvc_soft_store(soft_pe *pe, uint64_t va, uint32_t size, uint64_t value);
+/* Trap with pe->fault, whose address lies in the access at `va` of insn. */
+uint64_t hvc_soft_data_fault(soft_pe *pe, const hvc_insn *insn, uint64_t pc, uint64_t va);
+
+/* --- atomic.c --------------------------------------------------------------------------------- */
+
+/* Somebody is about to write there: reservations of other PEs are lost. */
+void hvc_soft_break(soft_pe *pe, const uint8_t *host, uint32_t size);
+/* Give up one's own. */
+void hvc_soft_unreserve(soft_pe *pe);
+/* A slice is over. */
+void hvc_soft_reservation_ages(soft_pe *pe);
+
+static inline void hvc_soft_wrote(soft_pe *pe, const uint8_t *host, uint32_t size)
+{
+    if (!SOFT_LIKELY(!atomic_load_explicit(pe->watch, memory_order_relaxed)))
+        hvc_soft_break(pe, host, size);
+}
+
+/* --- float.c ---------------------------------------------------------------------------------- */
+
+/* May the guest touch F and D now? (Priv. 21.2.11: both status registers say so) */
+static inline bool hvc_soft_fp_on(const soft_pe *pe)
+{
+    return pe->port.vsstatus & HVC_SSTATUS_FS && pe->frame->sstatus & HVC_SSTATUS_FS;
+}
+
+/* They have changed. */
+static inline void hvc_soft_fp_dirty(soft_pe *pe)
+{
+    pe->port.vsstatus |= HVC_SSTATUS_FS | HVC_SSTATUS_SD;
+    pe->frame->sstatus |= HVC_SSTATUS_FS | HVC_SSTATUS_SD;
+}
+
+uint32_t hvc_soft_get_fcsr(soft_pe *pe);
+void hvc_soft_set_fcsr(soft_pe *pe, uint32_t value);
+
+/* --- csr.c, pe.c ------------------------------------------------------------------------------ */
+
+/* Now, in ticks of the time counter; in lockstep to the instruction. */
+uint64_t hvc_soft_now(const soft_pe *pe);
+/* hvip, and VSTIP once the time is there. */
+uint64_t hvc_soft_pending(const soft_pe *pe);
+/* Instructions of the slice that are done, the one out of line among them. */
+static inline uint64_t hvc_soft_done(const soft_pe *pe)
+{
+    return pe->slice - (uint64_t)(pe->left + pe->withheld);
+}
+/* Work that takes longer than an instruction, in instructions. */
+void hvc_soft_spend(soft_pe *pe, uint32_t work);
 
 /* --- mmu.c ------------------------------------------------------------------------------------ */
 
 /* Recompute what depends on mode, vsstatus, vsatp, hgatp: to be called when one of them changed. */
 void hvc_soft_mmu_context(soft_pe *pe);
 void hvc_soft_mmu_forget(soft_pe *pe);
-void hvc_soft_mmu_forget_asid(soft_pe *pe, uint64_t asid);
-/* Beside the TLB: the host's address, or NULL with pe->fault filled. */
-uint8_t *hvc_soft_mmu_miss(soft_pe *pe, uint64_t va, uint32_t access, uint32_t size);
+/* SFENCE.VMA: an address or not, an ASID or not. */
+typedef struct soft_fence {
+    bool has_va, has_asid;
+    uint64_t va, asid;
+} soft_fence;
+void hvc_soft_mmu_fence(soft_pe *pe, const soft_fence *fence);
+/* Beside the TLB: the host's address of va's byte, or NULL with pe->fault filled. */
+uint8_t *hvc_soft_mmu_miss(soft_pe *pe, uint64_t va, uint32_t access);
 void hvc_soft_mmu_init(soft_pe *pe);
+/* Jumps are going to remember something about this page. */
+void hvc_soft_mmu_fetched(soft_pe *pe, uint64_t va);
 
 /*
- * Where the host has `size` bytes (a power of two up to 8) at va, or NULL with pe->fault filled.
- * The low bits of va take part in the comparison: a misaligned address never hits.
+ * The entry for va in the current view. It hits if soft_tlb_hit() says so for an access of `size`
+ * bytes (a power of two up to 8): a misaligned one never does, because the low bits take part in
+ * the comparison.
  */
-static inline uint8_t *hvc_soft_mmu(soft_pe *pe, uint64_t va, uint32_t access, uint32_t size)
+static inline const soft_tlb *hvc_soft_slot(const soft_pe *pe, uint64_t va, uint32_t access)
 {
-    const soft_tlb *e = &pe->tlb[access][(va / SOFT_PAGE) % SOFT_TLB];
-    uint64_t at = va & ~(SOFT_PAGE - size);
+    return &pe->tlb[access][(va / SOFT_PAGE) % SOFT_TLB];
+}
 
-    if (SOFT_LIKELY(!((at ^ e->va) | (pe->tag ^ e->tag))))
+static inline bool hvc_soft_hits(const soft_pe *pe, const soft_tlb *e, uint64_t va, uint32_t size)
+{
+    return SOFT_LIKELY(!(((va & ~(SOFT_PAGE - size)) ^ e->va) | (pe->tag ^ e->tag)));
+}
+
+/* Where the host has the byte at va, or NULL with pe->fault filled. */
+static inline uint8_t *hvc_soft_mmu(soft_pe *pe, uint64_t va, uint32_t access)
+{
+    const soft_tlb *e = hvc_soft_slot(pe, va, access);
+    if (hvc_soft_hits(pe, e, va & ~(SOFT_PAGE - 1), 1))
         return e->host + (va & (SOFT_PAGE - 1));
-    return hvc_soft_mmu_miss(pe, va, access, size);
+    return hvc_soft_mmu_miss(pe, va, access);
 }
 
 /* --- trap.c ----------------------------------------------------------------------------------- */

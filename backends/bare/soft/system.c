@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* System instructions and fences. What V=1 forbids raises 22, what is absent 2 (Priv. 21.6.1). */
+/* System instructions, fences, and what always traps. V=1 forbids: 22; absent: 2 (Priv. 21.6.1). */
 #include "backends/bare/soft/soft.h"
 
-static uint64_t op_ecall(soft_pe *pe, uint64_t *x, const soft_insn *insn, uint64_t pc)
+uint64_t hvc_soft_op_ecall(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
 {
     bool vs = pe->mode == HVCORE_RISCV64_VS;
     (void)x;
@@ -10,7 +10,7 @@ static uint64_t op_ecall(soft_pe *pe, uint64_t *x, const soft_insn *insn, uint64
     return hvc_soft_trap_plain(pe, pc, vs ? HVCORE_RISCV64_ECALL_VS : HVCORE_RISCV64_ECALL_U, 0);
 }
 
-static uint64_t op_ebreak(soft_pe *pe, uint64_t *x, const soft_insn *insn, uint64_t pc)
+uint64_t hvc_soft_op_ebreak(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
 {
     (void)x;
     (void)insn;
@@ -24,7 +24,7 @@ static bool permitted(const soft_pe *pe, uint64_t trap_bit)
 }
 
 /* With V=1 it works on vsstatus and vsepc (Priv. 12.1.1.1, 21.6.4). */
-static uint64_t op_sret(soft_pe *pe, uint64_t *x, const soft_insn *insn, uint64_t pc)
+uint64_t hvc_soft_op_sret(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
 {
     if (!permitted(pe, HVC_HSTATUS_VTSR))
         return hvc_soft_op_virtual(pe, x, insn, pc);
@@ -35,80 +35,100 @@ static uint64_t op_sret(soft_pe *pe, uint64_t *x, const soft_insn *insn, uint64_
     hvc_soft_set_vsstatus(&pe->port, status);
     pe->mode = old & HVC_SSTATUS_SPP ? HVCORE_RISCV64_VS : HVCORE_RISCV64_VU;
     hvc_soft_mmu_context(pe);
-    return hvc_soft_interrupt(pe, pe->port.vsepc);
+    hvc_soft_unreserve(pe);
+    return hvc_soft_interrupt(pe, hvc_soft_get_vsepc(&pe->port));
 }
 
 /* A hint here: it ends at once, which is always allowed (Priv. 3.3.3). */
-static uint64_t op_wfi(soft_pe *pe, uint64_t *x, const soft_insn *insn, uint64_t pc)
+uint64_t hvc_soft_op_wfi(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
 {
-    return permitted(pe, HVC_HSTATUS_VTW) ? pc + 4 : hvc_soft_op_virtual(pe, x, insn, pc);
+    return permitted(pe, HVC_HSTATUS_VTW) ? SOFT_NEXT : hvc_soft_op_virtual(pe, x, insn, pc);
 }
 
-/*
- * An address in rs1 is not looked at: the entries of a superpage are scattered here, and fencing
- * more than was asked is allowed (Priv. 12.2.1).
- */
-static uint64_t op_sfence_vma(soft_pe *pe, uint64_t *x, const soft_insn *insn, uint64_t pc)
+uint64_t hvc_soft_op_sfence_vma(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
 {
     if (!permitted(pe, HVC_HSTATUS_VTVM))
         return hvc_soft_op_virtual(pe, x, insn, pc);
+    soft_fence fence = {
+        .has_va = insn->rs1, .has_asid = insn->rs2, .va = x[insn->rs1], .asid = x[insn->rs2]};
     atomic_thread_fence(memory_order_seq_cst);
-    if (insn->rs2) {
-        hvc_soft_mmu_forget_asid(pe, x[insn->rs2]);
-    } else {
-        hvc_soft_mmu_forget(pe);
-        hvc_soft_mmu_context(pe);
-    }
-    return pc + 4;
+    hvc_soft_mmu_fence(pe, &fence);
+    return SOFT_NEXT;
+}
+
+/* SINVAL.VMA is an SFENCE.VMA here, so there is nothing left to order (Svinval). */
+uint64_t hvc_soft_op_sfence_order(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
+{
+    if (pe->mode != HVCORE_RISCV64_VS)
+        return hvc_soft_op_virtual(pe, x, insn, pc);
+    atomic_thread_fence(memory_order_seq_cst);
+    return SOFT_NEXT;
 }
 
 /* Every fence is the strongest one; hints (PAUSE) are fences of nothing. */
-static uint64_t op_fence(soft_pe *pe, uint64_t *x, const soft_insn *insn, uint64_t pc)
+uint64_t hvc_soft_op_fence(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
 {
     (void)pe;
     (void)x;
     (void)insn;
+    (void)pc;
     atomic_thread_fence(memory_order_seq_cst);
-    return pc + 4;
+    return SOFT_NEXT;
 }
 
-#define MASK_FENCE_VMA 0xfe007fffu /* rs1 and rs2 are free */
-#define MASK_HLV 0xfff0707fu       /* rd and rs1 are free */
+uint64_t hvc_soft_op_fence_i(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
+{
+    (void)x;
+    (void)insn;
+    (void)pc;
+    atomic_thread_fence(memory_order_seq_cst);
+    hvc_code_fence(&pe->code);
+    return SOFT_NEXT;
+}
 
-/* FENCE.I: the decoder reads every word anew (exec.c). */
-static const soft_row rows_misc_mem[] = {
-    SOFT_F3(0x0f, 0, op_fence),
-    SOFT_F3(0x0f, 1, hvc_soft_op_nop),
-};
+/* --- traps as instructions --------------------------------------------------------------------- */
 
-static const soft_row rows_system[] = {
-    SOFT_F3(0x73, 1, hvc_soft_op_csr),
-    SOFT_F3(0x73, 2, hvc_soft_op_csr),
-    SOFT_F3(0x73, 3, hvc_soft_op_csr),
-    SOFT_F3(0x73, 5, hvc_soft_op_csr),
-    SOFT_F3(0x73, 6, hvc_soft_op_csr),
-    SOFT_F3(0x73, 7, hvc_soft_op_csr),
-    SOFT_WORD(0x00000073, op_ecall),
-    SOFT_WORD(0x00100073, op_ebreak),
-    SOFT_WORD(0x10200073, op_sret),
-    SOFT_WORD(HVC_INSN_WFI, op_wfi),
-    {MASK_FENCE_VMA, 0x12000073, op_sfence_vma},
-    {MASK_FENCE_VMA, 0x22000073, hvc_soft_op_virtual}, /* hfence.vvma */
-    {MASK_FENCE_VMA, 0x62000073, hvc_soft_op_virtual}, /* hfence.gvma */
-    {MASK_HLV, 0x60004073, hvc_soft_op_virtual},       /* hlv.b */
-    {MASK_HLV, 0x60104073, hvc_soft_op_virtual},       /* hlv.bu */
-    {MASK_HLV, 0x64004073, hvc_soft_op_virtual},       /* hlv.h */
-    {MASK_HLV, 0x64104073, hvc_soft_op_virtual},       /* hlv.hu */
-    {MASK_HLV, 0x64304073, hvc_soft_op_virtual},       /* hlvx.hu */
-    {MASK_HLV, 0x68004073, hvc_soft_op_virtual},       /* hlv.w */
-    {MASK_HLV, 0x68104073, hvc_soft_op_virtual},       /* hlv.wu */
-    {MASK_HLV, 0x68304073, hvc_soft_op_virtual},       /* hlvx.wu */
-    {MASK_HLV, 0x6c004073, hvc_soft_op_virtual},       /* hlv.d */
-    {MASK_FENCE_VMA, 0x62004073, hvc_soft_op_virtual}, /* hsv.b */
-    {MASK_FENCE_VMA, 0x66004073, hvc_soft_op_virtual}, /* hsv.h */
-    {MASK_FENCE_VMA, 0x6a004073, hvc_soft_op_virtual}, /* hsv.w */
-    {MASK_FENCE_VMA, 0x6e004073, hvc_soft_op_virtual}, /* hsv.d */
-};
+uint64_t hvc_soft_op_illegal(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
+{
+    (void)x;
+    return hvc_soft_trap_plain(pe, pc, HVCORE_RISCV64_ILLEGAL_INSN, hvc_soft_bits(pe, insn));
+}
 
-const soft_major hvc_soft_major_misc_mem = SOFT_MAJOR(rows_misc_mem, SOFT_I, 0);
-const soft_major hvc_soft_major_system = SOFT_MAJOR(rows_system, SOFT_I, 0);
+uint64_t hvc_soft_op_virtual(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
+{
+    (void)x;
+    return hvc_soft_trap_plain(pe, pc, HVCORE_RISCV64_VIRTUAL_INSN, hvc_soft_bits(pe, insn));
+}
+
+/* --- jumps to where no instruction can be ------------------------------------------------------ */
+
+static bool taken(const uint64_t *x, const hvc_insn *insn)
+{
+    uint64_t a = x[insn->rs1], b = x[insn->rs2];
+    uint32_t funct3 = (uint32_t)insn->imm >> 12 & 7;
+    bool yes = funct3 < 2 ? a == b : funct3 < 6 ? (int64_t)a < (int64_t)b : a < b;
+    return yes != (funct3 & 1);
+}
+
+static uint64_t branch_offset(uint32_t word)
+{
+    return (uint64_t)((int64_t)(int32_t)(word & 0x80000000u) >> 19) | (word << 4 & 0x800) |
+           (word >> 20 & 0x7e0) | (word >> 7 & 0x1e);
+}
+
+static uint64_t jump_offset(uint32_t word)
+{
+    return (uint64_t)((int64_t)(int32_t)(word & 0x80000000u) >> 11) | (word & 0xff000) |
+           (word >> 9 & 0x800) | (word >> 20 & 0x7fe);
+}
+
+/* A jump or branch of 4-byte instructions whose target is not aligned (Unpriv. 2.5). */
+uint64_t hvc_soft_op_astray(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
+{
+    uint32_t word = (uint32_t)insn->imm;
+    bool branch = !(word & 4);
+    if (branch && !taken(x, insn))
+        return SOFT_NEXT;
+    uint64_t target = pc + (branch ? branch_offset(word) : jump_offset(word));
+    return hvc_soft_trap_plain(pe, pc, HVCORE_RISCV64_INSN_MISALIGNED, target);
+}

@@ -30,6 +30,7 @@ static uint64_t to_vs(soft_pe *pe, uint64_t pc, uint64_t scause, uint64_t stval)
     hvc_soft_set_vscause(&pe->port, scause);
     hvc_soft_set_vstval(&pe->port, stval);
     pe->mode = HVCORE_RISCV64_VS;
+    hvc_soft_unreserve(pe);
     hvc_soft_mmu_context(pe);
     return vector(pe, scause);
 }
@@ -65,6 +66,7 @@ uint64_t hvc_soft_trap(soft_pe *pe, uint64_t pc, const hvc_raw_trap *trap)
         count_delegated(pe, trap->scause);
         return to_vs(pe, pc, trap->scause, trap->stval);
     }
+    hvc_soft_unreserve(pe);
     *pe->raw = *trap;
     /* GVA: stval was written with a guest-virtual address, be it zero (Priv. 21.2.1) */
     hvc_soft_leave(pe, pc, hvc_riscv64_causes[trap->scause].facts & HVC_CAUSE_ADDRESS);
@@ -80,16 +82,23 @@ uint64_t hvc_soft_trap_plain(soft_pe *pe, uint64_t pc, uint64_t cause, uint64_t 
 /* By priority; the guest sees a number that is one lower (Priv. 12.1.3, 21.2.3). */
 static const uint8_t interrupts[] = {10, 2, 6};
 
-uint64_t hvc_soft_interrupt(soft_pe *pe, uint64_t pc)
+/* The clock is dear: it is asked last. */
+static uint64_t ready(const soft_pe *pe)
 {
     const hvc_pe *port = &pe->port;
-    uint64_t ready = port->hvip & port->hideleg & hvc_soft_get_vsie(port) << 1;
-    if (!ready || pc == SOFT_STOP)
-        return pc;
-    if (pe->mode == HVCORE_RISCV64_VS && !(port->vsstatus & HVC_SSTATUS_SIE))
-        return pc;
+    uint64_t enabled = port->hideleg & hvc_soft_get_vsie(port) << 1;
+    if (!enabled || (pe->mode == HVCORE_RISCV64_VS && !(port->vsstatus & HVC_SSTATUS_SIE)))
+        return 0;
+    return hvc_soft_pending(pe) & enabled;
+}
+
+uint64_t hvc_soft_interrupt(soft_pe *pe, uint64_t pc)
+{
+    uint64_t set = ready(pe);
     uint32_t i = 0;
-    while (!(ready & HVC_BIT(interrupts[i])))
+    if (!set)
+        return pc;
+    while (!(set & HVC_BIT(interrupts[i])))
         i++;
     return to_vs(pe, pc, HVC_CAUSE_INTERRUPT | (interrupts[i] - 1), 0);
 }

@@ -19,6 +19,7 @@ class Enforcer(enum.IntEnum):
     NOBODY = lib.HVCORE_BY_NOBODY
     LIBRARY = lib.HVCORE_BY_LIBRARY
     HARDWARE = lib.HVCORE_BY_HARDWARE
+    KERNEL = lib.HVCORE_BY_KERNEL
 
 
 class TrapDo(enum.IntEnum):

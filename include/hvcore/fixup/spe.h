@@ -256,11 +256,11 @@ enum hvcore_spe_exit {
     HVCORE_SPE_OFFERED = 7      /**< the guest may: who offered the feature carries it out */
 };
 
-/** EC of an INJECT answer (its arg). */
+/** EC, bits 31:26, of the syndrome of an INJECT answer (its arg). */
 enum hvcore_spe_ec {
-    HVCORE_SPE_EC_UNDEFINED = 0, /**< "unknown reason"; addr is 0x02000000 */
+    HVCORE_SPE_EC_UNDEFINED = 0, /**< "unknown reason": the whole syndrome is 0x02000000 */
     HVCORE_SPE_EC_OTHER = 0x0a,  /**< PSB CSYNC: ISS 4 (v1p5); TSB CSYNC: ISS 3 */
-    HVCORE_SPE_EC_SYS64 = 0x18   /**< MRS, MSR; addr is the syndrome as it came */
+    HVCORE_SPE_EC_SYS64 = 0x18   /**< MRS, MSR */
 };
 
 #ifndef HVCORE_CDEF
@@ -341,12 +341,12 @@ HVCORE_API int hvcore_spe_traps_set(const hvcore_spe_config *config, uint32_t si
  * (state->spe.nested, mode EL1; for PSB CSYNC EL0, too), is forwarded if the virtual mdcr_el2
  * (TPMS, E2PB[0] = 0, TTRF, E2TB[0] = 0), hcr_el2 (NV) or hfgitr_el2 (PSBCSYNC, v1p5) says so.
  *
- * Answers: DONE, it was a NOP; INJECT(HVCORE_SPE_EC_UNDEFINED, 0x02000000), to where an UNDEFINED
- * instruction goes from there; INJECT(HVCORE_SPE_EC_SYS64 or _EC_OTHER, bits 31:0 of the syndrome),
- * to the guest hypervisor (its virtual EL2), preferred return address pc; NEED_REGS(mdcr_el2,
- * hcr_el2 or hfgitr_el2); EXIT(HVCORE_SPE_*, syndrome). Unless it is DONE, nothing is touched: pc
- * has not moved, and of the x registers none ever changes. One call, no loop but one over a table
- * of 18 rows.
+ * Answers: DONE, it was a NOP; INJECT(0x02000000, 0), EC HVCORE_SPE_EC_UNDEFINED, to where an
+ * UNDEFINED instruction goes from there; INJECT(bits 31:0 of the syndrome as it came, 0), EC
+ * HVCORE_SPE_EC_SYS64 or _EC_OTHER, to the guest hypervisor (its virtual EL2), preferred return
+ * address pc; NEED_REGS(mdcr_el2, hcr_el2 or hfgitr_el2); EXIT(HVCORE_SPE_*, syndrome). Unless it
+ * is DONE, nothing is touched: pc has not moved, and of the x registers none ever changes. One
+ * call, no loop but one over a table of 18 rows.
  *
  * Thread: any (pure). Errors: none. Since: 0.1.
  */

@@ -55,19 +55,20 @@ typedef struct hvcore_riscv64_walk_regs {
 
 /** What a walk found. */
 typedef struct hvcore_riscv64_walk_result {
-    uint32_t fault;  /**< 0: translated; 1: `cause` and the fields below it are valid */
-    uint32_t cause;  /**< exception code, HVCORE_RISCV64_* */
-    uint64_t htval;  /**< guest-page faults: GPA >> 2, else 0 */
-    uint64_t htinst; /**< 0, or the pseudo-instruction 0x3000 / 0x3020 of an implicit access */
-    uint64_t gpa;    /**< translated: guest-physical address */
-    uint64_t pa;     /**< translated: physical address */
-    uint64_t page;   /**< translated: bytes (power of two) around `pa` with the same
+    uint32_t fault;   /**< 0: translated; 1: `cause` and the fields below it are valid */
+    uint32_t cause;   /**< exception code, HVCORE_RISCV64_* */
+    uint64_t htval;   /**< guest-page faults: GPA >> 2, else 0 */
+    uint64_t htinst;  /**< 0, or the pseudo-instruction 0x3000 / 0x3020 of an implicit access */
+    uint64_t gpa;     /**< translated: guest-physical address */
+    uint64_t pa;      /**< translated: physical address */
+    uint64_t page;    /**< translated: bytes (power of two) around `pa` with the same
                             translation */
-    uint32_t prot;   /**< translated: HVCORE_PROT_* allowed now for this mode without another
+    uint32_t prot;    /**< translated: HVCORE_PROT_* allowed now for this mode without another
                             walk */
-    uint32_t pbmt;   /**< translated: 0 PMA, 1 NC, 2 IO (Svpbmt, both stages combined) */
-    uint32_t global; /**< translated: 1 if the VS-stage leaf or a pointer to it is global */
-    uint32_t reads;  /**< page-table entries read */
+    uint32_t pbmt;    /**< translated: 0 PMA, 1 NC, 2 IO (Svpbmt, both stages combined) */
+    uint32_t global;  /**< translated: 1 if the VS-stage leaf or a pointer to it is global */
+    uint32_t reads;   /**< page-table entries read */
+    uint64_t vs_page; /**< translated: bytes of the VS-stage leaf alone; 4096 with Bare */
 } hvcore_riscv64_walk_result;
 
 /**

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The VM's interrupt controller: lib/irqchip's state machine, its place, its lock, its outputs. */
+#include <hvcore/irqchip.h>
+
+#include "lib/core/vcpu.h"
+#include "lib/irqchip/plic.h"
+
+_Static_assert((int)HVCORE_IRQCHIP_PLIC_LINES == (int)HVC_PLIC_LINES, "one number, two headers");
+
+/* Tell the vCPUs whose interrupt has changed. */
+static void tell(hvcore_vm *vm)
+{
+    hvc_plic *p = vm->irqchip;
+    for (uint32_t i = 0; (i = hvc_plic_changed(p, i)) < p->contexts; i++) {
+        hvcore_vcpu *v = vm->vcpu[i];
+        if (v) {
+            hvc_line_change(v, HVC_LINE_IRQCHIP, p->context[i].output ? HVC_LINE_IRQCHIP : 0);
+        }
+    }
+}
+
+void hvc_irqchip_join(hvcore_vm *vm, hvcore_vcpu *v)
+{
+    if (vm->irqchip && vm->irqchip->context[v->index].output) {
+        hvc_line_change(v, 0, HVC_LINE_IRQCHIP);
+    }
+}
+
+int hvcore_vm_irq(hvcore_vm *vm, uint32_t line, uint32_t level)
+{
+    int rc = 0;
+    if (!vm) {
+        return -HVCORE_E_INVAL;
+    }
+    hvc_host_lock(&vm->irq_lock);
+    if (!vm->irqchip) {
+        rc = -HVCORE_E_STATE;
+    } else if (!line || line > vm->irqchip->lines) {
+        rc = -HVCORE_E_RANGE;
+    } else {
+        hvc_plic_line(vm->irqchip, line, level != 0);
+        tell(vm);
+    }
+    hvc_host_unlock(&vm->irq_lock);
+    return rc;
+}
+
+/* ---- the guest's side ------------------------------------------------------------------------ */
+
+/* Registers are 32 bits wide; the map's base is aligned. */
+static bool is_register(uint64_t gpa, uint32_t width)
+{
+    return width == 4 && gpa % 4 == 0;
+}
+
+static uint32_t on_read(void *user, hvcore_vcpu *v, uint64_t gpa, uint32_t width, uint64_t *value)
+{
+    hvcore_vm *vm = v->vm;
+    const hvc_mmio *at = &v->mmio;
+    (void)user;
+    if (!is_register(gpa, width)) {
+        return HVCORE_MMIO_FAULT;
+    }
+    hvc_host_lock(&vm->irq_lock);
+    *value = hvc_plic_read(vm->irqchip, gpa - at->gpa);
+    tell(vm); /* a claim */
+    hvc_host_unlock(&vm->irq_lock);
+    return HVCORE_MMIO_DONE;
+}
+
+static uint32_t on_write(void *user, hvcore_vcpu *v, uint64_t gpa, uint32_t width, uint64_t value)
+{
+    hvcore_vm *vm = v->vm;
+    const hvc_mmio *at = &v->mmio;
+    (void)user;
+    if (!is_register(gpa, width)) {
+        return HVCORE_MMIO_FAULT;
+    }
+    hvc_host_lock(&vm->irq_lock);
+    hvc_plic_write(vm->irqchip, gpa - at->gpa, (uint32_t)value);
+    tell(vm);
+    hvc_host_unlock(&vm->irq_lock);
+    return HVCORE_MMIO_DONE;
+}
+
+/* ---- setup ----------------------------------------------------------------------------------- */
+
+static int check(hvcore_vm *vm, const hvcore_irqchip_opts *o, hvcore_error *err)
+{
+    if (!vm || o->kind != HVCORE_IRQCHIP_PLIC || o->reserved || o->gpa % HVCORE_PAGE_SIZE) {
+        return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_CORE,
+                        "A VM and an interrupt controller of a known kind (1: PLIC) at the begin "
+                        "of a page are needed, and a reserved field that is 0.");
+    }
+    if (!o->lines || o->lines > HVC_PLIC_LINES) {
+        return hvc_fail(err, HVCORE_E_RANGE, HVCORE_DOMAIN_CORE,
+                        "A PLIC has 1 to %u input lines, not %u.", (unsigned)HVC_PLIC_LINES,
+                        o->lines);
+    }
+    if (atomic_load(&vm->has_run)) {
+        return hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_CORE,
+                        "The interrupt controller comes before the first run of the VM.");
+    }
+    return 0;
+}
+
+static hvc_plic *make(hvcore_vm *vm, uint32_t lines)
+{
+    hvc_plic *chip = hvc_host_alloc(hvc_plic_size(vm->max_vcpus));
+    if (chip) {
+        hvc_plic_init(chip, lines, vm->max_vcpus);
+    }
+    return chip;
+}
+
+/* True if the VM had none. */
+static bool give(hvcore_vm *vm, hvc_plic *chip)
+{
+    hvc_host_lock(&vm->irq_lock);
+    bool first = !vm->irqchip;
+    if (first) {
+        vm->irqchip = chip;
+    }
+    hvc_host_unlock(&vm->irq_lock);
+    return first;
+}
+
+static void take_back(hvcore_vm *vm)
+{
+    hvc_host_lock(&vm->irq_lock);
+    hvc_plic *chip = vm->irqchip;
+    vm->irqchip = NULL;
+    hvc_host_unlock(&vm->irq_lock);
+    hvc_host_free(chip);
+}
+
+int hvcore_irqchip_create(hvcore_vm *vm, const hvcore_irqchip_opts *opts, hvcore_error *err)
+{
+    hvcore_irqchip_opts o;
+    hvcore_mmio_ops ops = {.size = sizeof(ops), .read = on_read, .write = on_write};
+    int rc = hvc_struct_in(&o, sizeof(o), opts, "interrupt controller options", err);
+    if (!rc) {
+        rc = check(vm, &o, err);
+    }
+    if (rc) {
+        return rc;
+    }
+    hvc_plic *chip = make(vm, o.lines);
+    if (!chip) {
+        return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_CORE,
+                        "No memory for an interrupt controller.");
+    }
+    if (!give(vm, chip)) {
+        hvc_host_free(chip);
+        return hvc_fail(err, HVCORE_E_EXISTS, HVCORE_DOMAIN_CORE,
+                        "The VM has an interrupt controller already.");
+    }
+    rc = hvcore_vm_mmio_add(vm, o.gpa, HVCORE_IRQCHIP_PLIC_LEN, &ops, NULL, NULL, err);
+    if (rc) {
+        take_back(vm);
+    }
+    return rc;
+}

@@ -4,6 +4,7 @@
 noinst_PROGRAMS += examples/first
 examples_first_LDADD = lib/libhvcore.la
 
+include examples/linux/local.mk
 include examples/units/local.mk
 
 policiesdir = $(pkgdatadir)/policies

@@ -12,7 +12,10 @@ unit_tests = \
 	tests/unit/core \
 	tests/unit/fail \
 	tests/unit/forward \
+	tests/unit/hart \
 	tests/unit/irq \
+	tests/unit/irqchip \
+	tests/unit/lockstep \
 	tests/unit/mops \
 	tests/unit/nisv \
 	tests/unit/nisv_arm64 \
@@ -28,6 +31,7 @@ unit_tests = \
 	tests/unit/sdei \
 	tests/unit/smccc \
 	tests/unit/soft_fp \
+	tests/unit/soft_fp_encoding \
 	tests/unit/soft_fp_env \
 	tests/unit/soft_riscv64_csr \
 	tests/unit/soft_riscv64_hostile \
@@ -78,7 +82,10 @@ tests_unit_policy_json_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hvc_host_alloc
 thread_tests = \
 	tests/unit/cancel \
 	tests/unit/core \
+	tests/unit/hart \
 	tests/unit/irq \
+	tests/unit/irqchip \
+	tests/unit/lockstep \
 	tests/unit/policy \
 	tests/unit/rendezvous \
 	tests/unit/run \
@@ -151,10 +158,10 @@ CLEANFILES += $(guests) $(guest_binaries)
 # Images in HS-mode; that fragment is plain GNU make and uses $(HS_ARCHIVE) and $(freestanding_cc).
 -include $(top_srcdir)/tests/hs/local.mk
 
-# Images in M-mode that hold the units against emulated hardware: `make check-system`.
+# Images that hold the units against emulated hardware: `make check-system`.
 -include $(top_srcdir)/tests/system/local.mk
 include tests/system/fp.mk
-EXTRA_DIST += tests/system/local.mk tests/system/medeleg
+EXTRA_DIST += tests/system/local.mk tests/system/medeleg tests/system/arm64
 
 # --- targets ------------------------------------------------------------------------------------------
 .PHONY: check-all check-abi check-headers check-docs check-spdx check-sources check-format \
@@ -188,9 +195,10 @@ check-freestanding:
 check-threads:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(thread_tests)'
 
-# What takes long: all proofs, every mutant, ten minutes of each fuzzer, and ten times as many states
-# against the models, where HVCORE_MODELS names them.
+# What takes long: all proofs, every mutant, ten minutes of each fuzzer, twenty boots each way, and ten times
+# as many states against the models, where HVCORE_MODELS names them.
 check-long: check check-proofs check-mutants check-models
+	HVCORE_BOOTS=20 $(MAKE) $(AM_MAKEFLAGS) check-linux
 	$(srcdir)/tests/fuzz/run -t $${HVC_FUZZ_SECONDS:-600} fuzz
 
 include tests/bench/local.mk

@@ -57,11 +57,26 @@ CLEANFILES += $(bashcompletion_DATA)
 # --- its tests: need the guests, so the cross compiler, and pytest -------------------------------------
 EXTRA_DIST += tests/cli
 
+EXTRA_PROGRAMS += tests/cli/uart_driver
+tests_cli_uart_driver_SOURCES = tests/cli/uart_driver.c tools/hvcore/uart.c
+tests_cli_uart_driver_LDADD =
+CLEANFILES += tests/cli/uart_driver
+
 .PHONY: check-cli
-check-cli: tools/hvcore/hvcore guests
+check-cli: tools/hvcore/hvcore tests/cli/uart_driver guests
 	HVCORE_BIN=$(abs_builddir)/tools/hvcore/hvcore HVCORE_GUESTS=$(abs_builddir)/tests/guests \
-		HVCORE_BUILD=$(abs_builddir) \
+		HVCORE_BUILD=$(abs_builddir) HVCORE_UART_DRIVER=$(abs_builddir)/tests/cli/uart_driver \
 		$(PYTHON_CFFI) -B -m pytest -q -p no:cacheprovider $(srcdir)/tests/cli
+
+# --- Debian's kernel: HVCORE_BOOTS times each way ------------------------------------------------------
+EXTRA_DIST += tests/linux
+
+.PHONY: check-linux
+check-linux: tools/hvcore/hvcore linux-guest
+	HVCORE_BIN=$(abs_builddir)/tools/hvcore/hvcore \
+		HVCORE_INITRAMFS=$(abs_builddir)/examples/linux/initramfs.cpio \
+		HVCORE_KERNEL="$$($(srcdir)/scripts/debian-kernel)" \
+		$(PYTHON_CFFI) -B -m pytest -q -rs -p no:cacheprovider $(srcdir)/tests/linux
 
 # --- scripts/demo on hardware: an image in HS-mode that runs one guest under one policy ------------------
 hs_demo_sources = \

@@ -73,7 +73,8 @@ struct hvcore_bk_vcpu;
  * run
  *   enter(pe, frame, &raw): execute from `frame` until a stop; the frame is updated in place
  *   kick(pe): any thread, signal-safe, sticky: ends enter, or the next one
- *   timer(pe, until): enter stops with DEADLINE once hvc_host_now() >= until; HVC_FOREVER: never
+ *   timer(pe, until): enter stops with DEADLINE soon after hvc_host_now() >= until (soft looks
+ *     after each slice); HVC_FOREVER: never
  *   budget(pe, n): enter stops with INSN_LIMIT after n instructions, UINT64_MAX: never. Machines
  *     without HVCORE_CAP_INSN_LIMIT ignore it. The budget counts down across enters
  *   insns(pe), delegated(pe, cause): counters of the PE, or 0; any thread
@@ -94,6 +95,8 @@ struct hvcore_bk_vcpu;
  * memory: hypervisor and guest memory as the hart sees it
  *   bank_add(m, host, len, align, &pa): give host memory a physical address, a multiple of `align`;
  *     on metal the address that it has, a multiple of a page. bank_remove(m, pa, len)
+ *   written(m, host, len): the hypervisor has written there: what a PE remembers of code is doubtful
+ *     from its next enter on. Any thread
  *   pa_ptr(m, pa): where the hypervisor itself can touch this (page-table) address
  */
 #define HVC_PORT_IS(f, ...) \
@@ -124,6 +127,7 @@ HVC_PORT_IS(hvc_port_tlb_gvma, void (*)(hvc_pe *));
 HVC_PORT_IS(hvc_port_tlb_vvma, void (*)(hvc_pe *));
 HVC_PORT_IS(hvc_port_bank_add, int (*)(hvc_machine *, void *, uint64_t, uint64_t, uint64_t *));
 HVC_PORT_IS(hvc_port_bank_remove, void (*)(hvc_machine *, uint64_t, uint64_t));
+HVC_PORT_IS(hvc_port_written, void (*)(hvc_machine *, const void *, uint64_t));
 HVC_PORT_IS(hvc_port_pa_ptr, uint64_t *(*)(hvc_machine *, uint64_t));
 
 #endif

@@ -153,6 +153,11 @@ static int mem_protect(bk_vm *vm, uint64_t gpa, uint64_t len, uint32_t prot)
     return hvc_s2_change(&vm->s2, gpa, len, prot, NULL, NULL);
 }
 
+static void mem_written(bk_vm *vm, const void *host, uint64_t len)
+{
+    hvc_port_written(vm->machine, host, len);
+}
+
 /* ---- vCPU ------------------------------------------------------------------------------------ */
 
 /* VS-mode, 64 bit, interrupts off; WFI is the library's (VTW). */
@@ -371,6 +376,7 @@ const hvcore_backend_ops hvc_bare_ops = {
     .mem_map = mem_map,
     .mem_unmap = mem_unmap,
     .mem_protect = mem_protect,
+    .mem_written = mem_written,
     .vcpu_create = vcpu_create,
     .vcpu_destroy = vcpu_destroy,
     .enter = enter,

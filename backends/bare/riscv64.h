@@ -40,7 +40,8 @@ typedef struct hvc_s2 {
     hvc_s2_chunk *chunks;
     uint64_t free; /* pa of the first free table page, linked through their first word; 0
                            none */
-    uint64_t free_count;
+    uint64_t fresh, fresh_end; /* pa of table pages that nobody has touched yet */
+    uint64_t free_count;       /* of both */
 } hvc_s2;
 
 int hvc_s2_create(hvc_s2 *s2, hvc_machine *machine);

@@ -82,6 +82,14 @@ static void give_table(hvc_s2 *s2, uint64_t pa)
     s2->free_count++;
 }
 
+/* The pages from `from` to `to`. */
+static void give_tables(hvc_s2 *s2, uint64_t from, uint64_t to)
+{
+    for (uint64_t pa = from; pa + TABLE <= to; pa += TABLE) {
+        give_table(s2, pa);
+    }
+}
+
 /* One more chunk; the first `skip` bytes of it are not table pages. Returns its address. */
 static int add_chunk(hvc_s2 *s2, uint64_t skip, uint64_t *pa)
 {
@@ -104,11 +112,12 @@ static int add_chunk(hvc_s2 *s2, uint64_t skip, uint64_t *pa)
     c->next = s2->chunks;
     s2->chunks = c;
     *pa = (c->pa + (skip ? ROOT - 1 : 0)) & ~(uint64_t)(skip ? ROOT - 1 : 0);
-    for (uint64_t at = c->pa; at + TABLE <= c->pa + CHUNK; at += TABLE) {
-        if (at < *pa || at >= *pa + skip) {
-            give_table(s2, at);
-        }
-    }
+    give_tables(s2, c->pa, *pa);
+    s2->free_count -= (s2->fresh_end - s2->fresh) / TABLE;
+    give_tables(s2, s2->fresh, s2->fresh_end);
+    s2->fresh = *pa + skip;
+    s2->fresh_end = c->pa + CHUNK;
+    s2->free_count += (s2->fresh_end - s2->fresh) / TABLE;
     return 0;
 }
 
@@ -127,9 +136,14 @@ static int reserve(hvc_s2 *s2, uint64_t n)
 static uint64_t take_table(hvc_s2 *s2)
 {
     uint64_t pa = s2->free;
+    s2->free_count--;
+    if (!pa) { /* fresh ones are zero, and not touched before they are needed */
+        pa = s2->fresh;
+        s2->fresh += TABLE;
+        return pa;
+    }
     _Atomic uint64_t *t = table_at(s2, pa);
     s2->free = get_entry(&t[0]);
-    s2->free_count--;
     for (unsigned i = 0; i < ENTRIES; i++) {
         set_entry(&t[i], 0);
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The only program of a small Linux system on riscv64: it looks at the machine, makes every processor
- * work, makes mistakes and survives them, and switches the machine off. One line for each thing that
- * it looks at; the last one counts them. How to build it: mkinitramfs.
+ * The only program of a small Linux system on riscv64: it looks at the machine, makes every
+ * processor work, makes mistakes and survives them, and switches the machine off. One line for each
+ * thing that it looks at; the last one counts them. How to build it: mkinitramfs.
  */
 #include "init.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * User code makes each mistake: once without a handler, to see what its kernel kills it with, and some
- * times with one, behind which it lives on.
+ * User code makes each mistake: once without a handler, to see what its kernel kills it with, and
+ * some times with one, behind which it lives on.
  */
 #include "init.h"
 
@@ -62,7 +62,7 @@ static void misaligned_store(void)
 
 static void misaligned_atomic(void)
 {
-    __asm__ volatile("amoadd.d zero, zero, (%0)" ::"r"((char *)words + 1) : "memory");
+    __asm__ volatile("amoadd.d zero, zero, (%0)" ::"r"((volatile char *)words + 1) : "memory");
 }
 
 static void load_at(const volatile unsigned char *p)

@@ -145,7 +145,7 @@ enum hvcore_riscv64_isa {
     HVCORE_RISCV64_ISA_SVADU = 64,      /**< the hart sets A and D where henvcfg.ADUE says so */
     HVCORE_RISCV64_ISA_SVNAPOT = 128,   /**< 64 KiB pages */
     HVCORE_RISCV64_ISA_SVPBMT = 256,    /**< memory types in page tables: checked, without effect */
-    HVCORE_RISCV64_ISA_BASE = 0x80000000, /**< with no other bit: RV64IMA and nothing more */
+    HVCORE_RISCV64_ISA_BASE = 0x40000000, /**< with no other bit: RV64IMA and nothing more */
     HVCORE_RISCV64_ISA_DEFAULT = 63 /**< what 0 stands for: RV64GC with the extensions above */
 };
 

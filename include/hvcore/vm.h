@@ -60,7 +60,8 @@ HVCORE_API hvcore_vm *hvcore_vm_ref(hvcore_vm *vm);
 HVCORE_API void hvcore_vm_unref(hvcore_vm *vm);
 
 /**
- * Describe the backend that runs this VM.
+ * Describe the backend that runs this VM. Its capabilities are those of this VM: HVCORE_CAP_TIMER is
+ * not there if hvcore_vm_opts.isa leaves Sstc out.
  *
  * Thread: any. Errors: E_INVAL. Since: 0.1.
  */
@@ -134,8 +135,10 @@ HVCORE_API int hvcore_vm_read(hvcore_vm *vm, uint64_t gpa, void *buf, size_t len
 /**
  * Copy `len` bytes from `buf` to guest memory at `gpa`; like hvcore_vm_read().
  *
- * Code that a guest has already executed there is executed anew only after its own fence.i, as on
- * hardware.
+ * A vCPU that is inside hvcore_vcpu_run may go on with code that it has fetched before, until its
+ * next exit to the library or its own FENCE.I, as on hardware; the next run executes what is there.
+ * What is written through a view or other mappings of the same memory always needs the guest's
+ * FENCE.I.
  *
  * Thread: any. Errors: E_FAULT, E_INVAL. Since: 0.1.
  */

@@ -69,6 +69,9 @@ typedef struct hvcore_backend_ops {
     /** The range may have holes. Not halfway: -HVCORE_E_NOMEM leaves everything as it was. */
     int (*mem_unmap)(hvcore_bk_vm *vm, uint64_t gpa, uint64_t len);
     int (*mem_protect)(hvcore_bk_vm *vm, uint64_t gpa, uint64_t len, uint32_t prot);
+    /** The library has written mapped memory: from its next enter() on, a vCPU executes what is
+     *  there. May come while vCPUs are in enter(). */
+    void (*mem_written)(hvcore_bk_vm *vm, const void *host, uint64_t len);
 
     int (*vcpu_create)(hvcore_bk_vm *vm, uint32_t index, hvcore_bk_vcpu **vcpu, hvcore_error *err);
     void (*vcpu_destroy)(hvcore_bk_vcpu *vcpu);

@@ -347,6 +347,9 @@ static int copy(hvcore_vm *vm, uint64_t gpa, char *buf, size_t len, bool write, 
         if (!dry) {
             memcpy(write ? host : buf, write ? buf : host, n);
         }
+        if (!dry && write) {
+            vm->ops->mem_written(vm->bk, host, n);
+        }
         gpa += n;
         buf += n;
         len -= n;

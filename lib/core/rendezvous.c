@@ -81,6 +81,32 @@ void hvc_release(hvcore_vm *vm, uint32_t requests)
     }
 }
 
+/* ---- pins ------------------------------------------------------------------------------------ */
+
+enum { PIN = 2, PIN_AWAITED = 1 };
+
+void hvc_pin(hvcore_vcpu *v)
+{
+    atomic_fetch_add(&v->pins, PIN);
+}
+
+void hvc_unpin(hvcore_vcpu *v)
+{
+    _Atomic uint32_t *pins = &v->pins;
+    if (atomic_fetch_sub(pins, PIN) == (PIN | PIN_AWAITED)) {
+        hvc_host_unpark(pins); /* the vCPU may be gone: this is only an address */
+    }
+}
+
+void hvc_wait_unpinned(hvcore_vcpu *v)
+{
+    uint32_t seen = atomic_fetch_or(&v->pins, PIN_AWAITED) | PIN_AWAITED;
+    while (seen != PIN_AWAITED) {
+        hvc_host_park(&v->pins, seen, HVC_FOREVER);
+        seen = atomic_load(&v->pins);
+    }
+}
+
 /* ---- remote fences -------------------------------------------------------------------------- */
 
 /*
@@ -108,7 +134,7 @@ static void fence_word(_Atomic(hvcore_vcpu *) *vcpu, uint64_t set)
     for (uint32_t i = 0; i < 64 && set >> i; i++) {
         if (set >> i & 1) {
             wait_flushed(vcpu[i], before[i]);
-            hvcore_vcpu_unref(vcpu[i]);
+            hvc_unpin(vcpu[i]);
         }
     }
 }

@@ -83,9 +83,18 @@ typedef struct hvc_vcpu_set {
 } hvc_vcpu_set;
 
 /*
- * Have the vCPUs of the set, on each of which the caller holds a reference, forget translations.
- * When it returns, none of them uses an old one any more. No lock, nobody is held: the caller is
- * OUT, and waits only for who is in GUEST. The references are given back.
+ * A vCPU found in GUEST stays while it is pinned, beyond GUEST: its end waits until it is not. A
+ * pin is kept for no longer than other vCPUs take to leave GUEST.
+ */
+void hvc_pin(hvcore_vcpu *vcpu);
+void hvc_unpin(hvcore_vcpu *vcpu);
+/* Everybody is held, so there is no new pin: wait for those that there are. */
+void hvc_wait_unpinned(hvcore_vcpu *vcpu);
+
+/*
+ * Have the vCPUs of the set, each of which the caller has pinned, forget translations. When it
+ * returns, none of them uses an old one any more. No lock, nobody is held: the caller is OUT, and
+ * waits only for who is in GUEST. Unpins them.
  */
 void hvc_fence(hvcore_vm *vm, const hvc_vcpu_set *set);
 

@@ -24,24 +24,27 @@ static int check(hvcore_vm *vm, uint32_t index, const hvcore_vcpu_opts *opts, hv
     return rc;
 }
 
-/*
- * Change a slot of the VM's list. Those in GUEST read it without a lock: a vCPU that goes may not
- * be in the hands of one of them. The lock is held.
- */
-static void put_slot(hvcore_vm *vm, uint32_t index, hvcore_vcpu *v)
+/* Into the VM's list; the lock is held. */
+static void join_list(hvcore_vm *vm, hvcore_vcpu *v)
 {
-    if (!v) {
-        hvc_hold(vm);
-    }
     hvc_host_lock(&vm->irq_lock);
-    vm->vcpu[index] = v;
-    if (v) {
-        hvc_irqchip_join(vm, v);
-    }
+    vm->vcpu[v->index] = v;
+    hvc_irqchip_join(vm, v);
     hvc_host_unlock(&vm->irq_lock);
-    if (!v) {
-        hvc_release(vm, 0);
-    }
+}
+
+/*
+ * Out of it. Those in GUEST read the list without a lock, and may pin what they find: when they are
+ * all held and the vCPU is unpinned, nobody has it. The lock is held.
+ */
+static void leave_list(hvcore_vm *vm, hvcore_vcpu *v)
+{
+    hvc_hold(vm);
+    hvc_wait_unpinned(v);
+    hvc_host_lock(&vm->irq_lock);
+    vm->vcpu[v->index] = NULL;
+    hvc_host_unlock(&vm->irq_lock);
+    hvc_release(vm, 0);
 }
 
 /* Enter the VM's list, with the policy and pause that hold now; the lock is held. */
@@ -62,7 +65,7 @@ static int enlist(hvcore_vm *vm, hvcore_vcpu *v, hvcore_error *err)
     }
     atomic_store(&v->word, (uint32_t)HVC_REQ_POLICY | (vm->paused ? (uint32_t)HVC_REQ_PAUSE : 0));
     v->ops->riscv64(v->bk, &v->cpu);
-    put_slot(vm, v->index, v);
+    join_list(vm, v);
     return 0;
 }
 
@@ -113,7 +116,7 @@ void hvcore_vcpu_unref(hvcore_vcpu *v)
     }
     hvcore_vm *vm = v->vm;
     hvc_host_lock(&vm->lock);
-    put_slot(vm, v->index, NULL);
+    leave_list(vm, v);
     vm->ops->vcpu_destroy(v->bk);
     hvc_host_unlock(&vm->lock);
     hvc_program_put(v->program);

@@ -101,6 +101,7 @@ struct hvcore_vcpu {
     _Atomic uint32_t running; /* hvc_running */
     _Atomic uint64_t cancel;  /* 1 << 32 | token: a cancel is pending */
     _Atomic uint32_t flushes; /* how often FLUSH has been served; written in OUT */
+    _Atomic uint32_t pins;    /* rendezvous.c */
 
     _Atomic uint32_t lines; /* hvc_line */
     _Atomic uint32_t hart;  /* hvc_hart */
@@ -112,7 +113,7 @@ struct hvcore_vcpu {
     hvc_pending pending;
     hvc_outside outside;
     hvc_mmio mmio;         /* OUTSIDE_MMIO: the range, copied */
-    hvc_vcpu_set fence;    /* OUTSIDE_FENCE: whom, a reference on each */
+    hvc_vcpu_set fence;    /* OUTSIDE_FENCE: whom, each pinned */
     uint64_t console_addr; /* OUTSIDE_CONSOLE */
     uint64_t console_len;
     char console_byte;
@@ -133,6 +134,9 @@ enum hvc_flow {
     HVC_FLOW_EXIT = 2,
     HVC_FLOW_TURN = 3 /* lockstep: another vCPU's turn */
 };
+
+/* Instructions of a turn in lockstep. */
+enum { HVC_TURN = 10000 };
 
 /* Handle v->event, a trap. */
 int hvc_riscv64_trap(hvcore_vcpu *v);

@@ -70,7 +70,7 @@ static bool believe_success(const hvcore_at_state *at, uint64_t par[2])
 {
     uint64_t pa;
 
-    if (!address(at, &pa) || pa >> at->walk.pa_bits) {
+    if (!address(at, &pa) || at->walk.pa_bits > 63 || pa >> at->walk.pa_bits) {
         return false;
     }
     par[0] = (at->answer_par[0] & (PAR_ATTR | PAR_SH)) | fixed(&at->walk);

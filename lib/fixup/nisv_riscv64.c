@@ -353,6 +353,11 @@ static bool is_misaligned(const access *a)
     return (a->at & (a->size - 1)) != 0;
 }
 
+static bool crosses(const access *a)
+{
+    return (a->at & (PAGE - 1)) + a->size > PAGE;
+}
+
 /* ---- from htinst ---- */
 
 /*
@@ -386,7 +391,8 @@ static uint32_t from_htinst(const hvcore_event *event, access *a)
     if (is_misaligned(a) && !same_place(event)) {
         return HVCORE_NISV_RISCV64_CONTRADICTS;
     }
-    return 0;
+    /* Only the virtual address leads to the second page. */
+    return crosses(a) && !has_fault_va(event) ? HVCORE_NISV_RISCV64_NO_INSN : 0;
 }
 
 /* ---- from the instruction ---- */
@@ -536,11 +542,6 @@ static void set_fragments(const insn *i, hvcore_access *out)
     if (stores) {
         out->fragment[out->count++] = stored(i);
     }
-}
-
-static bool crosses(const access *a)
-{
-    return (a->at & (PAGE - 1)) + a->size > PAGE;
 }
 
 static void set_access(const access *a, bool big, hvcore_access *out)

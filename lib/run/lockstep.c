@@ -20,26 +20,17 @@ static hvcore_vcpu *vcpu_at(hvcore_vm *vm, uint32_t index)
     return v;
 }
 
-static void next_turn(hvcore_vm *vm)
-{
-    vm->turn = vm->turn + 1 < vm->max_vcpus ? vm->turn + 1 : 0;
-    vm->turn_left = HVC_TURN;
-}
-
-/* What a round of turns, one for each slot, has found. */
+/* What a look at all vCPUs, in the order of turns, has found. */
 typedef struct sweep {
-    uint32_t slots;   /* passed over in a row */
-    uint32_t waiting; /* of them, vCPUs that wait for an interrupt; the others are off */
-    uint32_t vcpus;
-    hvcore_vcpu *first; /* the first that waits, else the first that is off */
-    uint64_t ticks;     /* when the first timer ends a wait; UINT64_MAX: none does */
+    uint32_t waiting; /* vCPUs that wait for an interrupt; others are off */
+    uint64_t ticks;   /* when the first timer ends a wait; UINT64_MAX: none does */
+    hvcore_vcpu *who; /* the first that waits, else the first that is off */
 } sweep;
 
 static void pass_over(sweep *s, hvcore_vcpu *v)
 {
-    s->vcpus++;
-    if (!s->first || (v->pending.waits && !s->first->pending.waits)) {
-        s->first = v;
+    if (!s->who || (v->pending.waits && !s->waiting)) {
+        s->who = v;
     }
     if (v->pending.waits) {
         s->waiting++;
@@ -47,70 +38,89 @@ static void pass_over(sweep *s, hvcore_vcpu *v)
     }
 }
 
-/* The turn of v, or what is left of it. */
-static int take_turn(hvcore_vcpu *v, hvc_run *r, sweep *s, hvcore_error *err)
+/*
+ * Run v if it has work. Only then is it its turn, or was and goes on: whoever is passed over, and
+ * whatever ends this before guest code is entered, changes nothing of the order.
+ */
+static int try_vcpu(hvcore_vcpu *v, hvc_run *r, hvcore_error *err)
 {
+    hvcore_vm *vm = v->vm;
+    uint64_t left = v->index == vm->turn ? vm->turn_left : HVC_TURN;
     int rc = hvc_run_claim(v, err);
     if (rc) {
         return rc;
     }
+    r->turn = &left;
+    r->entered = 0;
     rc = hvc_run_vcpu(v, r, err);
-    if (rc == HVC_FLOW_TURN && !r->entered) {
-        pass_over(s, v);
-    }
     hvc_run_unclaim(v);
+    if (r->entered) {
+        vm->turn = v->index;
+        vm->turn_left = left;
+    }
+    return rc;
+}
+
+static void next_turn(hvcore_vm *vm)
+{
+    vm->turn = vm->turn + 1 < vm->max_vcpus ? vm->turn + 1 : 0;
+    vm->turn_left = HVC_TURN;
+}
+
+/* Look for a vCPU that has work, beginning with the one whose turn it is; run it. */
+static int look(hvcore_vm *vm, hvc_run *r, sweep *s, hvcore_error *err)
+{
+    int rc = HVC_FLOW_TURN;
+    r->entered = 0;
+    for (uint32_t n = 0, at = vm->turn; n < vm->max_vcpus && rc == HVC_FLOW_TURN && !r->entered;
+         n++, at = at + 1 < vm->max_vcpus ? at + 1 : 0) {
+        hvcore_vcpu *v = vcpu_at(vm, at);
+        if (!v) {
+            continue;
+        }
+        rc = try_vcpu(v, r, err);
+        if (rc == HVC_FLOW_TURN && !r->entered) {
+            pass_over(s, v);
+        } else {
+            s->who = v;
+        }
+        hvcore_vcpu_unref(v);
+    }
     return rc;
 }
 
 /* Nobody has work: let time jump, or tell the caller. */
-static int all_wait(hvcore_vm *vm, sweep *s, hvcore_vcpu **who, hvcore_error *err)
+static int all_wait(hvcore_vm *vm, const sweep *s, hvcore_error *err)
 {
-    if (!s->vcpus) {
+    if (!s->who) {
         return hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_RUN, "The VM has no vCPU to run.");
     }
     if (s->ticks == UINT64_MAX) {
-        *who = s->first;
-        return s->waiting ? hvc_exit_event(s->first, HVCORE_EXIT_HALT)
-                          : hvc_exit_plain(s->first, HVCORE_EXIT_OFF);
+        return s->waiting ? hvc_exit_event(s->who, HVCORE_EXIT_HALT)
+                          : hvc_exit_plain(s->who, HVCORE_EXIT_OFF);
     }
     vm->ops->time_skip(vm->bk, s->ticks);
     if (vm->ops->time(vm->bk) < s->ticks) {
         return hvc_fail(err, HVCORE_E_BACKEND, HVCORE_DOMAIN_RUN,
                         "The time of machine %s does not pass.", vm->info.machine);
     }
-    *s = (sweep){.ticks = UINT64_MAX};
     return HVC_FLOW_TURN;
-}
-
-/* One slot. */
-static int step(hvcore_vm *vm, hvc_run *r, sweep *s, hvcore_vcpu **who, hvcore_error *err)
-{
-    if (s->slots == vm->max_vcpus) {
-        return all_wait(vm, s, who, err);
-    }
-    r->entered = 0;
-    hvcore_vcpu *v = vcpu_at(vm, vm->turn);
-    int rc = v ? take_turn(v, r, s, err) : HVC_FLOW_TURN;
-    hvcore_vcpu_unref(v);
-    if (r->entered) {
-        *s = (sweep){.ticks = UINT64_MAX};
-    } else {
-        s->slots++;
-    }
-    if (rc == HVC_FLOW_TURN) {
-        next_turn(vm);
-    }
-    *who = v;
-    return rc;
 }
 
 static int drive(hvcore_vm *vm, const hvcore_run_opts *o, hvcore_vcpu **who, hvcore_error *err)
 {
-    hvc_run r = {.o = o, .insns = o->max_insns ? o->max_insns : UINT64_MAX, .turn = &vm->turn_left};
-    sweep s = {.ticks = UINT64_MAX};
+    hvc_run r = {.o = o, .insns = o->max_insns ? o->max_insns : UINT64_MAX};
     int rc;
     do {
-        rc = step(vm, &r, &s, who, err);
+        sweep s = {.ticks = UINT64_MAX};
+        if (!vm->turn_left) {
+            next_turn(vm);
+        }
+        rc = look(vm, &r, &s, err);
+        if (rc == HVC_FLOW_TURN && !r.entered) {
+            rc = all_wait(vm, &s, err);
+        }
+        *who = s.who;
     } while (rc == HVC_FLOW_TURN);
     return rc;
 }

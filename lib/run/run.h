@@ -5,9 +5,6 @@
 
 #include "lib/core/vcpu.h"
 
-/* Instructions of a turn in lockstep. */
-enum { HVC_TURN = 10000 };
-
 /* A run: what the caller wants of it, what is left of its limits. */
 typedef struct hvc_run {
     const hvcore_run_opts *o;

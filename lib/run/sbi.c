@@ -136,7 +136,7 @@ static int fence(hvcore_vcpu *v, const hvcore_sbi_call *c)
     for (uint32_t i = 0; i < v->vm->max_vcpus; i++) {
         uint64_t *word = &v->fence.word[i / 64], bit = UINT64_C(1) << i % 64;
         if (*word & bit && is_started(v->vm->vcpu[i])) {
-            hvcore_vcpu_ref(v->vm->vcpu[i]);
+            hvc_pin(v->vm->vcpu[i]);
         } else {
             *word &= ~bit;
         }

@@ -116,7 +116,7 @@ HVC_ARM64_INLINE void hvc_arm64_plain_read(struct hvc_arm64_place *c, hvc_arm64_
     c->r->raw = c->d;
 }
 
-/* On to the next table, if this word is readable, is one, and points to where memory is (`stop`). */
+/* On to the next table, if this word is readable, is one, and points to memory (`stop`). */
 HVC_ARM64_INLINE bool hvc_arm64_plain_next(struct hvc_arm64_place *c, uint64_t stop)
 {
     if (HVC_ARM64_UNLIKELY(c->status != HVCORE_ARM64_MEM_OK) ||

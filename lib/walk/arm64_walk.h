@@ -199,8 +199,8 @@ uint32_t hvc_arm64_s2_rights(const struct hvc_arm64_walk *w, const struct hvc_ar
 
 /* ---- arm64_memtype.c ---- */
 
-/* Through pointers: as values they would be put together bytewise and then read as a word, for which
- * a processor waits. */
+/* Through pointers: as values they would be put together bytewise and then read as a word, for
+ * which a processor waits. */
 void hvc_arm64_mair(struct hvc_arm64_memtype *m, const hvcore_arm64_walk_options *opt,
                     uint32_t byte, uint32_t sh);
 void hvc_arm64_normal(struct hvc_arm64_memtype *m, uint32_t byte, uint32_t sh, bool xs);

@@ -10,7 +10,7 @@ bench_programs = \
 
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs) units-size.log
-EXTRA_DIST += tests/bench/bench.h
+EXTRA_DIST += tests/bench/bench.h tests/bench/machines tests/bench/program.c
 
 tests_bench_run_bench_CPPFLAGS = $(AM_CPPFLAGS) $(UNICORN_CFLAGS)
 tests_bench_run_bench_LDADD = lib/libhvcore.la $(UNICORN_LIBS) -lm
@@ -19,8 +19,11 @@ tests_bench_at_bench_LDADD = lib/libhvcore-all.la -lm
 tests_bench_walk_bench_LDADD = lib/libhvcore-all.la -lm
 tests_bench_units_bench_LDADD = lib/libhvcore-all.la $(JSON_C_LIBS) -lm
 
-bench: $(bench_programs)
+bench: $(bench_programs) tools/hvcore/hvcore
 	@for program in $(bench_programs); do echo "== $$program" && ./$$program || exit 1; done
+	@-$(MAKE) $(AM_MAKEFLAGS) -s linux-guest
+	@echo "== tests/bench/machines" && \
+		$(srcdir)/tests/bench/machines tools/hvcore/hvcore examples/linux/initramfs.cpio
 	@echo "== text of the units, bytes" && \
 		if $(MAKE) $(AM_MAKEFLAGS) V=0 units >units-size.log 2>&1; \
 		then $(srcdir)/tests/freestanding/units-size libhvcore-units.a $(filter %.c,$(units_sources)) || :; \

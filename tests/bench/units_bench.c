@@ -325,7 +325,7 @@ static void compile_policy(void)
 /* ---------------------------------------------------------------------------------------------- */
 
 /* As multiples of an indirect call. The first three are the project's, the others our own: 12 for
- * what looks at registers, more for what decodes an instruction, fills a list or is several calls. */
+ * what looks at registers, more for what decodes an instruction, fills a list, is several calls. */
 static const struct row {
     const char *what;
     void (*run)(uint64_t times);

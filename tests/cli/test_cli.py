@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line tool: options, exit codes, bad input, the live policy.
-
-HVCORE_BIN is the program, HVCORE_GUESTS the folder with the guests (*.elf). HVCORE_SLOW (a number) is
-the factor by which the program may be slower than usual, for sanitizers.
-"""
+"""The command line tool: options, exit codes, bad input, the live policy."""
 import json
 import os
 import pathlib
@@ -19,49 +15,10 @@ import time
 import pytest
 
 from elf import (EHDR_SIZE, PF_R, PF_W, PHDR_SIZE, RAM, SHUTDOWN, elf, segment)
-
-BIN = os.environ.get("HVCORE_BIN", "")
-GUESTS = pathlib.Path(os.environ.get("HVCORE_GUESTS", "."))
-SLOW = float(os.environ.get("HVCORE_SLOW", "1"))
-LONG = 60 * SLOW
+from tool import (BIN, CANCELLED, DEADLINE, FILE, GUEST_FAILED, HOST, INSNS, LONG, OK, SLOW, STUCK,
+                  USAGE, counts, expect, guest, hvcore)
 
 pytestmark = pytest.mark.skipif(not BIN, reason="HVCORE_BIN does not name the program")
-
-OK, GUEST_FAILED, USAGE, FILE, DEADLINE, INSNS, CANCELLED, STUCK, HOST = range(9)
-
-
-def guest(name):
-    path = GUESTS / f"{name}.elf"
-    if not path.exists():
-        pytest.skip(f"{path} is missing: no cross compiler?")
-    return str(path)
-
-
-def hvcore(*args, **kwargs):
-    return subprocess.run([BIN, *map(str, args)], capture_output=True, text=True, timeout=LONG,
-                          stdin=subprocess.DEVNULL, **kwargs)
-
-
-def expect(result, code, *patterns):
-    """The exit code, and one pattern after the other somewhere on stderr."""
-    assert result.returncode == code, result
-    for pattern in patterns:
-        assert re.search(pattern, result.stderr), (pattern, result.stderr)
-    return result
-
-
-def counts(text):
-    """The last table of traps in a text: {cause: {column: number}}."""
-    names, table = None, {}
-    for line in text.splitlines():
-        words = line.split()
-        if words[:2] == ["#", "cause"]:
-            names, table = words[2:], {}
-        elif words[:1] == ["hart"]:
-            names = None
-        elif names and len(words) == len(names) + 2:
-            table[words[1]] = {n: int(w) if w != "-" else None for n, w in zip(names, words[2:])}
-    return table
 
 
 class Running:
@@ -131,9 +88,10 @@ def test_every_option_of_run_is_in_its_help_and_in_the_manual():
     text = hvcore("run", "--help").stdout
     manual = (pathlib.Path(__file__).parents[2] / "docs/hvcore.1").read_text(encoding="utf-8")
     for option in ("arch", "policy", "policy-watch", "stats", "report", "deadline", "max-insns", "mem",
-                   "vcpus", "arg"):
+                   "smp", "arg", "kernel", "initrd", "append", "dtb", "dump-dtb", "schedule", "trace"):
         assert f"--{option}" in text
         assert f".It Fl -{option}" in manual
+    assert "--vcpus" in text and "Fl -vcpus" in manual
 
 
 def test_exit_codes_are_in_help_and_manual():
@@ -190,6 +148,16 @@ BAD_USAGE = [
     (["run", "x", "--max-insns", "0"], "above 0"),
     (["run", "x", "--max-insns", "1e6"], "above 0"),
     (["run", "x", "--vcpus", "0"], "above 0"),
+    (["run", "x", "--smp", "0"], "above 0"),
+    (["run", "x", "--smp", "two"], "above 0"),
+    (["run", "x", "--schedule", "round"], "parallel or lockstep"),
+    (["run", "x", "--trace", "y"], "--schedule lockstep"),
+    (["run", "x", "--initrd", "y"], "--initrd is for a kernel"),
+    (["run", "x", "--append", "y"], "--append is for a kernel"),
+    (["run", "x", "--dtb", "y"], "--dtb is for a kernel"),
+    (["run", "x", "--dump-dtb", "y"], "--dump-dtb is for a kernel"),
+    (["run", "--kernel", "x", "y"], "there is no other guest"),
+    (["run", "--kernel", "x", "--arg", "1"], "--arg is not for a kernel"),
     (["run", "x", "--vcpus", "4294967296"], "above 0"),
     (["run", "x", "--arg", "one"], "whole number"),
     (["probe", "--jsn"], "no such option"),
@@ -284,12 +252,13 @@ def test_stats():
     result = expect(hvcore("run", guest("mistakes"), "--arg", 7, "--stats"), OK)
     table = counts(result.stderr)
     assert table["illegal-instruction"]["delegated"] == 7
-    assert table["load-misaligned"]["redirected"] == 7
+    assert "load-misaligned" not in table  # the machine carries it out
     assert table["instruction-guest-page-fault"]["redirected"] == 7
     assert re.search(r"^hart +runs +enters", result.stderr, re.M)
     mistakes = [line.split() for line in result.stdout.splitlines()]
     assert [m[1] for m in mistakes] == ["2", "3", "4", "12", "1"]
-    assert all(m[0] == "mistake" and m[2] == "7" and int(m[3]) > 0 and m[4] == "yes" for m in mistakes)
+    assert [m[2] for m in mistakes] == ["7", "7", "0", "7", "7"]
+    assert all(m[0] == "mistake" and int(m[3]) > 0 and m[4] == "yes" for m in mistakes)
 
 
 def test_no_colour_off_a_terminal():
@@ -425,12 +394,6 @@ def test_hostile_load_in_the_trap_handler(tmp_path):
     path.write_bytes(elf([segment(struct.pack("<IIII", 0x00000297, 0x10529073, 0x10000337,
                                               0x00032303))]))
     expect(hvcore("run", path), STUCK, "a load at pc 0x8000000c touches 0x10000000")
-
-
-def test_hint_about_compressed_instructions(tmp_path):
-    path = tmp_path / "compressed.elf"
-    path.write_bytes(elf([segment(b"\x01\x00" * 64)], flags=1))
-    expect(hvcore("run", path, "--deadline", 5), STUCK, "compressed instructions")
 
 
 # --- bad ELF files ------------------------------------------------------------------------------------

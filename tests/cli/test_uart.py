@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The board's UART: against QEMU's own, register by register, and where QEMU says nothing, against the
-data sheet of the PC16550D (DS).
+"""The board's UART: against QEMU's own, register by register, and where QEMU says nothing, against
+the data sheet of the PC16550D (DS).
 
-HVCORE_UART_DRIVER is the program tests/cli/uart_driver. QEMU answers with its processor stopped (-S), and
-with it the time: what a FIFO does after a while is the data sheet's.
+HVCORE_UART_DRIVER is the program tests/cli/uart_driver. QEMU answers with its processor stopped
+(-S), and with it the time: what a FIFO does after a while is the data sheet's.
 """
 import os
 import random
@@ -72,8 +72,8 @@ class Ours(Lines):
 
 class Qemu(Lines):
     def __init__(self):
-        super().__init__(QEMU, "-M", "virt", "-S", "-bios", "none", "-qtest", "stdio", "-display", "none",
-                         "-nodefaults", "-serial", "null")
+        super().__init__(QEMU, "-M", "virt", "-S", "-bios", "none", "-qtest", "stdio", "-display",
+                         "none", "-nodefaults", "-serial", "null")
 
     def _ask(self, line):
         answer = self.ask(line)
@@ -87,7 +87,7 @@ class Qemu(Lines):
         self._ask(f"writeb {UART + register:#x} {value:#x}")
 
 
-# --- against QEMU -------------------------------------------------------------------------------------
+# --- against QEMU -------------------------------------------------------------------------------
 
 
 def equal(register, mine, theirs):
@@ -134,7 +134,7 @@ def test_like_qemu(seed):
                 pytest.fail(f"{why} after {log[-30:]}")
 
 
-# --- against the data sheet ---------------------------------------------------------------------------
+# --- against the data sheet ---------------------------------------------------------------------
 
 
 @pytest.fixture(name="uart")
@@ -171,13 +171,28 @@ def test_a_full_fifo_keeps_what_it_has(uart):
 
 
 def test_without_fifos_the_last_byte_stays(uart):
-    uart.receive(1, 2)
+    uart.write(IER, 1).receive(1, 2)
     assert uart.room == 0 and uart.read(LSR) == 0x63 and uart.read(DATA) == 2 and uart.room == 1
 
 
+def test_there_is_room_when_somebody_waits(uart):
+    """Ours: a driver looks at LSR to send, and clears the FIFOs, before it begins to receive."""
+    for register in (LSR, DATA, LSR, MSR, LSR):
+        uart.read(register)
+        assert uart.room == 0
+    uart.read(LSR)
+    assert uart.room == 1  # two looks in a row: it polls
+    uart.write(FCR, 1)
+    assert uart.room == 0
+    uart.write(IER, 1)
+    assert uart.room == 16
+    uart.write(IER, 0)
+    assert uart.room == 0
+
+
 def test_the_transmitter_is_always_empty(uart):
-    """DS 8.6: the interrupt comes when it is enabled, goes when IIR has said it, and comes again after a
-    byte."""
+    """DS 8.6: the interrupt comes when it is enabled, goes when IIR has said it, and comes again
+    after a byte."""
     assert uart.write(DATA, 0x41).out == 0x41 and not uart.irq and uart.read(LSR) == 0x60
     assert uart.write(IER, 2).irq
     assert uart.read(IIR) == EMPTY and not uart.irq and uart.read(IIR) == NONE

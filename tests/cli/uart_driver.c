@@ -6,7 +6,8 @@
  *   w REGISTER VALUE   answers what goes out, or -
  *   i VALUE            a byte comes in
  *
- * The second word of each answer is the level of the interrupt, the third the room for what comes in.
+ * The second word of each answer is the level of the interrupt, the third the room for what comes
+ * in.
  */
 #include <stdio.h>
 

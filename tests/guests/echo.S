@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A kernel for the board `virt`: writes back what comes in at the UART, until a full stop, and switches
- * off at the finisher: as a success, or, after "!.", as a failure with the number of bytes as its code.
+ * A kernel for the board `virt`: writes back what comes in at the UART, until a full stop, and
+ * switches off at the finisher: as a success, or, after "!.", as a failure with the number of bytes
+ * as its code.
  *
- * It sleeps until the interrupt comes through the PLIC, of which it uses the contexts 0 and 1: one of
- * them is S-mode of hart 0, here the first, on QEMU's board the second.
+ * It sleeps until the interrupt comes through the PLIC, of which it uses the contexts 0 and 1: one
+ * of them is S-mode of hart 0, here the first, on QEMU's board the second.
  */
 #include "guest.inc"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Linked with --wrap=CU_assertImplementation: the first assertion that does not hold ends the program. */
+/* Linked with --wrap=CU_assertImplementation: the first assertion that fails ends the program. */
 #include <stdio.h>
 #include <unistd.h>
 

@@ -55,6 +55,12 @@ PROOF(htinst, 1)
                               d.rd == 0 && d.rs2 == 0 && d.is_unsigned == 0 && d.funct5 == 0));
     if (d.kind != XFORM)
         return;
+    PROVE(d.op == (opcode == 0x03   ? HVC_HTINST_OP_LOAD
+                   : opcode == 0x07 ? HVC_HTINST_OP_FLOAD
+                   : opcode == 0x23 ? HVC_HTINST_OP_STORE
+                   : opcode == 0x27 ? HVC_HTINST_OP_FSTORE
+                   : opcode == 0x2f ? HVC_HTINST_OP_AMO
+                                    : HVC_HTINST_OP_HLS));
     PROVE(d.len == (bit(v, 1) ? 4 : 2));
     PROVE(d.offset == bits(v, 19, 15));
     PROVE(d.size ==
@@ -62,4 +68,5 @@ PROOF(htinst, 1)
     PROVE(d.is_unsigned == (opcode == 0x03 && bit(v, 14)));
     PROVE(d.rd == (opcode == 0x03 || opcode == 0x07 || opcode == 0x2f ? bits(v, 11, 7) : 0));
     PROVE(d.rs2 == (opcode == 0x23 || opcode == 0x27 || opcode == 0x2f ? bits(v, 24, 20) : 0));
+    PROVE(d.funct5 == (opcode == 0x2f ? bits(v, 31, 27) : 0));
 }

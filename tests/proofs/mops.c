@@ -189,7 +189,7 @@ PROOF(mops_counts, 1)
 
 /* --- normalise -------------------------------------------------------------------------------- */
 
-/* Flags and amount as a prologue leaves them (specs 3): NZCV is 0 in option A, 2 or 10 in option B. */
+/* Flags and amount as a prologue leaves them (specs 3): NZCV is 0 in option A, else 2 or 10. */
 static bool on_its_way(const hvcore_arm64_frame *f, uint32_t insn, bool set)
 {
     uint64_t x = f->x[bits(insn, 9, 5)], left = bit(x, 63) ? 0 - x : x;

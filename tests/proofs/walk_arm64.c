@@ -1,110 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The addresses of an arm64 stage 1 walk (DDI0487 D8.2; specs at-walker.md 3.2, 3.3) in three
- * parts: what all registers, regimes and features come to before the first fetch; from there, over
- * memory that may hold anything, where each level's descriptor is looked for; and what a leaf's
- * output is made of.
+ * The addresses of an arm64 stage 1 walk (DDI0487 D8.2; specs at-walker.md 3.1 to 3.3): what all
+ * registers, regimes and features come to before the first fetch, and which addresses are legal
+ * then; from there, over memory that may hold anything, where each level's descriptor is looked for,
+ * the general way and the short one; and what a leaf's output is made of.
  */
 #include "lib/walk/arm64.c"
 #include "lib/walk/arm64_descend.c"
 #include "lib/walk/arm64_params.c"
 
-#include "tests/proofs/proof.h"
-
-/* Bits of a page offset, by granule. */
-static unsigned page_of(const struct hvc_arm64_stage *s)
-{
-    return s->granule == 0 ? 12 : s->granule == 1 ? 14 : 16;
-}
-
-/* A level resolves as many bits as a table has entries; the last one ends at the page. */
-static unsigned lowest_bit(unsigned page, int level)
-{
-    return page + (page - 3) * (unsigned)(3 - level);
-}
-
-/* The first level is the last from which the whole input address can be resolved. */
-static bool is_first(unsigned page, unsigned ia, int level)
-{
-    return level >= -1 && level <= 3 && ia > lowest_bit(page, level) &&
-           ia <= lowest_bit(page, level) + (page - 3);
-}
-
-/* What the descent may rely on. */
-static bool well_formed(const struct hvc_arm64_stage *s)
-{
-    unsigned page = page_of(s), first = s->ia - s->lsb + 3; /* bits of an offset in the first
-                                                               table */
-
-    return s->granule <= 2 && s->shift == page && s->stride == page - 3 && s->ia > page &&
-           s->ia <= 52 && is_first(page, s->ia, s->start) && s->lsb == lowest_bit(page, s->start) &&
-           s->in == bits(~UINT64_C(0), s->ia - 1, 0) && s->in_entry == (UINT64_C(1) << page) - 8 &&
-           bits(s->base, first - 1, 0) == 0 && s->base >> 56 == 0 && s->high <= 2 &&
-           bits(s->table, page - 1, 0) == 0 && s->table >> 50 == 0;
-}
+#include "tests/proofs/walk_arm64.h"
 
 PROOF(walk_arm64_params, 12)
 {
     hvcore_arm64_walk_options o;
     hvcore_arm64_sys sys;
     struct hvc_arm64_walk w;
-    unsigned txsz, page;
-    uint64_t tcr, ttbr;
+    struct hvc_arm64_stage *t = &w.s1.t;
+    bool upper = bit(nondet_u64(), 55), one;
+    fields f;
 
-    ASSUME((o.features & 0xe) != 0 && o.pa_bits >= 32 && o.pa_bits <= 56); /* else it is refused */
-    ASSUME(w.regime <= 2);
+    ASSUME(sound(&o, w.regime));
+    w.upper = upper;
     w.opt = &o;
     w.sys = &sys;
+    one = upper && w.regime != 1;
+    f = fields_of(&sys, w.regime, upper);
     hvc_arm64_s1_params(&w);
-    tcr = w.regime == 0 ? sys.tcr_el1 : sys.tcr_el2;
-    txsz = w.regime != 1 && w.upper ? bits(tcr, 21, 16) : bits(tcr, 5, 0);
-    ttbr = w.regime == 0              ? (w.upper ? sys.ttbr1_el1 : sys.ttbr0_el1)
-           : w.regime == 2 && w.upper ? sys.ttbr1_el2
-                                      : sys.ttbr0_el2;
+    PROVE(t->granule == granule_of(&o, f.tg, one));
+    PROVE(t->beyond == UINT64_MAX << output_of(&o, t->granule, f.ps));
+    PROVE(w.s1.ready == fault_of(&o, &f, t->granule, t->ia, t->lsb));
     if (w.s1.ready != HVCORE_ARM64_FAULT_NONE)
         return;
-    PROVE(well_formed(&w.s1.t));
-    page = page_of(&w.s1.t);
-    PROVE((o.features >> (1 + w.s1.t.granule) & 1) != 0); /* a granule that there is */
-    if (!(o.choices & HVCORE_ARM64_CHOICE_CLAMP_TXSZ))
-        PROVE(w.s1.t.ia == 64 - txsz);
-    PROVE(((w.s1.t.base ^ ttbr) & (UINT64_C(0xffffffffffff) << (w.s1.t.ia - w.s1.t.lsb + 3)) &
+    PROVE(well_formed(t));
+    PROVE(t->blocks == blocks_of(t->granule, o.pa_bits, t->ds));
+    PROVE(t->high == (t->granule == 2 && o.pa_bits >= 52 ? 1 : t->ds ? 2 : 0));
+    PROVE((t->base & t->beyond) == 0);
+    PROVE(((t->base ^ f.ttbr) & (UINT64_C(0xffffffffffff) << (t->ia - t->lsb + 3)) &
            UINT64_C(0xffffffffffc0)) == 0);
-    PROVE((w.s1.t.base & w.s1.t.beyond) == 0);
-    PROVE(w.s1.sign == (w.upper && w.regime != 1 ? UINT64_MAX : 0));
-    PROVE((w.s1.above & w.s1.t.in) == 0 && page != 0);
-}
-
-/* --- the short way ----------------------------------------------------------------------------- */
-
-/* What arm64_hot.h makes of registers that it takes is what all registers come to. */
-PROOF(walk_arm64_plain, 12)
-{
-    hvcore_arm64_walk_options o;
-    hvcore_arm64_sys sys;
-    struct hvc_arm64_walk w;
-    struct hvc_arm64_plain p;
-    bool upper = nondet_int();
-
-    if (!hvc_arm64_plain_prepare(&p, &o, &sys, upper))
-        return;
-    PROVE(hvc_arm64_prepare(&w, &o, &sys, HVCORE_ARM64_REGIME_EL10, upper) == 0);
-    PROVE(w.s1.ready == HVCORE_ARM64_FAULT_NONE && !w.two);
-    PROVE(w.s1.t.granule == 0 && w.s1.t.blocks == 0xc && w.s1.t.high == 0);
-    PROVE(!w.s1.t.ee && !w.s1.t.hd && !w.s1.t.ds && bit(w.s1.sctlr, 2));
-    PROVE(w.s1.t.base == p.base && w.s1.t.in == p.in && w.s1.t.lsb == p.low + 3);
-    PROVE((w.s1.above & ~p.above) == 0 && w.s1.sign == p.sign); /* canonical tags are not plain */
-    PROVE(bits(w.s1.t.beyond, 47, 0) == bits(p.beyond, 47, 0));
-    PROVE((w.s1.flags & ~(uint32_t)(S1_E0PD | S1_EPAN | S1_TBI)) == 0);
-    PROVE(!(w.s1.flags & S1_E0PD) || p.never & HVCORE_ARM64_ACCESS_EL0);
-    PROVE(bits(w.s1.tables, 62, 59) == 15);
 }
 
 /* --- the descent ------------------------------------------------------------------------------ */
 
 static const struct hvc_arm64_stage *stage;
-static uint64_t va, last;
+static uint64_t va, last, last_at, tables;
 static unsigned reads;
+static int last_status;
 
 static uint64_t in_order(uint64_t d)
 {
@@ -139,10 +80,29 @@ static int read_any(void *user, uint64_t pa, uint64_t *value)
         PROVE(pa == table_of(last) + 8 * bits(va, lsb + page - 4, lsb));
         PROVE((table_of(last) & stage->beyond) == 0);
     }
-    reads++;
+    if (reads++)
+        tables |= last;
     *value = nondet_u64();
     last = in_order(*value);
-    return nondet_int();
+    last_at = pa;
+    last_status = nondet_int();
+    return last_status;
+}
+
+static void begin(const struct hvc_arm64_stage *s, uint64_t addr)
+{
+    stage = s;
+    va = addr;
+    reads = 0;
+    tables = 0;
+}
+
+/* What a descent that has ended at `c` must be. */
+static bool has_descended(const struct hvc_arm64_stage *s, const struct hvc_arm64_cursor *c)
+{
+    return c->addr == va && c->at == last_at && c->desc == last && c->tables == tables &&
+           c->level == s->start + (int)reads - 1 && c->level <= 3 &&
+           c->lsb == lowest_bit(page_of(s), c->level) && c->index == reads - 1;
 }
 
 PROOF(walk_arm64_descend, 9)
@@ -157,24 +117,79 @@ PROOF(walk_arm64_descend, 9)
     bool leaf;
 
     ASSUME(well_formed(&s));
-    /* With 52-bit output addresses in bits 9:8 and 49:48 those are part of the table's address. */
-    ASSUME(s.high == 2 || s.table >> 48 == 0);
     w.mem = &mem;
     w.out = &out;
     w.opt = &o;
     w.sys = &sys;
     out.reads = 0;
-    stage = &s;
-    va = c.addr;
-    reads = 0;
+    begin(&s, c.addr);
     leaf = hvc_arm64_descend(&w, &s, &c, false);
     PROVE(reads >= 1 && reads <= 5 && out.reads <= reads);
     if (!leaf)
         return;
-    PROVE(out.reads == reads && c.level == s.start + (int)reads - 1 && c.level <= 3);
-    PROVE(c.desc == last && c.lsb == lowest_bit(page_of(&s), c.level));
+    PROVE(out.reads == reads && has_descended(&s, &c));
     PROVE(bit(last, 0) && (bit(last, 1) ? c.level == 3 : c.level < 3 || bit(s.blocks, 4)));
-    PROVE(out.read[reads - 1].gpa == c.at && c.index == reads - 1);
+    PROVE(out.read[reads - 1].gpa == c.at);
+}
+
+/* Where the short way ends, if it does not do it all: noted. */
+static unsigned walks, rests;
+static bool rest_is_right;
+
+void hvc_arm64_s1_walk(struct hvc_arm64_walk *w, const hvcore_arm64_walk_mem *mem,
+                       const hvcore_arm64_walk_request *request, hvcore_arm64_walk_result *out)
+{
+    (void)w, (void)mem, (void)request, (void)out;
+    walks++;
+}
+
+void hvc_arm64_s1_rest(struct hvc_arm64_walk *w, const hvcore_arm64_walk_mem *mem,
+                       const hvcore_arm64_walk_request *request, hvcore_arm64_walk_result *out,
+                       struct hvc_arm64_cursor *c, int status)
+{
+    (void)mem, (void)request, (void)out;
+    rests++;
+    rest_is_right = status == last_status && c->stage == 1 && c->notes == 0 && !w->two &&
+                    has_descended(&w->s1.t, c);
+}
+
+/* The same descent as the walk that is compiled into its users: for all registers. */
+PROOF(walk_arm64_hot, 10)
+{
+    const hvcore_arm64_walk_mem mem = {.read64 = read_any};
+    struct hvc_arm64_walk w;
+    const struct hvc_arm64_stage *s = &w.s1.t;
+    hvcore_arm64_walk_options o;
+    hvcore_arm64_sys sys;
+    hvcore_arm64_walk_request request;
+    hvcore_arm64_walk_result out;
+    uint64_t size;
+    uint32_t why;
+
+    walks = rests = 0;
+    begin(s, request.va);
+    why = hvc_arm64_prepare(&w, &o, &sys, request.regime, bit(va, 55));
+    hvc_arm64_walk_with(&o, &sys, &mem, &request, &out, read_any);
+    if (why) {
+        PROVE(out.kind == HVCORE_ARM64_WALK_REFUSED && out.fault == why && reads == 0);
+        return;
+    }
+    PROVE((walks != 0) == (reads == 0) && walks + rests <= 1);
+    if (walks)
+        return;
+    PROVE(out.reads == reads - (last_status != 0) && out.read[reads - 1].gpa == last_at);
+    if (rests) {
+        PROVE(rest_is_right);
+        return;
+    }
+    size = out.size;
+    PROVE(out.kind == HVCORE_ARM64_WALK_DONE && out.fault == 0 && last_status == 0);
+    PROVE(out.level == s->start + (int)reads - 1 && out.level <= 3);
+    PROVE(bit(last, 0) && bit(last, 10) && !bit(last, 52));
+    PROVE(bit(last, 1) ? out.level == 3 : bit(s->blocks, out.level + 1));
+    PROVE(size == UINT64_C(1) << lowest_bit(page_of(s), out.level));
+    PROVE(out.pa == ((bits(last, 47, 0) & ~(size - 1)) | (va & (size - 1))));
+    PROVE((out.pa & s->beyond) == 0 && out.ipa == out.pa);
 }
 
 /* --- a leaf ----------------------------------------------------------------------------------- */

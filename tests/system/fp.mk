@@ -26,6 +26,6 @@ tests/system/fp_aarch64.elf: $(fp_server) $(addprefix $(top_srcdir)/,$(soft_fp_s
 .PHONY: check-fp
 check-fp: tests/system/fp_qemu$(EXEEXT) $(fp_programs)
 	@echo "# tests/system/fp_qemu"
-	@tests/system/fp_qemu $(fp_programs) || [ $$? = 77 ]
+	@timeout 150 tests/system/fp_qemu $(fp_programs) || [ $$? = 77 ]
 
 check-system: check-fp

@@ -113,6 +113,7 @@ static void run_here(const row *r, const fp_batch *batch, uint32_t options)
 {
     hvc_soft_fp_env env = {.options = options};
 
+    hvc_soft_fp_enter(&env);
     for (uint32_t i = 0; i < batch->count; i++) {
         const fp_operands *o = &operands[i];
         results[i].value = r->function(&env, o->a, o->b, o->c, batch->word >> 12 & 7);

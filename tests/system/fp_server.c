@@ -120,6 +120,7 @@ static void execute(const fp_batch *batch)
     hvc_soft_fp_fn *function = function_of(batch->word);
     hvc_soft_fp_env env = {0};
 
+    hvc_soft_fp_enter(&env);
     for (uint32_t i = 0; i < batch->count; i++) {
         const fp_operands *o = &operands[i];
         results[i].value = function(&env, o->a, o->b, o->c, batch->word >> 12 & 7);

@@ -120,7 +120,7 @@ static inline int guest_run(guest *g, uint32_t i, uint32_t flags, uint64_t deadl
     return g->rc[i] ? g->rc[i] : (int)g->exit[i]->reason;
 }
 
-/* --- threads: each runs its vCPU with HVCORE_RUN_WAIT until something ends it ------------------- */
+/* --- threads: each runs its vCPU with HVCORE_RUN_WAIT until something ends it ----------------- */
 
 typedef struct guest_thread {
     guest *g;
@@ -175,7 +175,7 @@ static inline void guest_stuck(int sig)
     _exit(1);
 }
 
-/* --- the calls of a guest ---------------------------------------------------------------------- */
+/* --- the calls of a guest --------------------------------------------------------------------- */
 
 /* a7 = eid, a6 = fid; ecall */
 static inline void guest_sbi(rv_code *c, uint64_t eid, uint64_t fid)

@@ -216,9 +216,9 @@ static void wfi_paused(void)
     OK(hvcore_vm_pause(g.vm));
     irq(&g, HVCORE_RISCV64_IRQ_EXTERNAL, 1);
     guest_nap(2 * MS);
-    WANT(g.toy[0]->insns, 1);
+    WANT(toy.calls[TOY_ENTER], 1);
     OK(hvcore_vm_resume(g.vm));
-    while (g.toy[0]->insns < 2)
+    while (toy.calls[TOY_ENTER] < 2)
         sched_yield();
     guest_cancel(&g, 0);
     WANT(pc(&g), RAM + 4);
@@ -251,7 +251,7 @@ static void wfi_undisturbed(void)
     clock_gettime(clock, &cpu);
     CU_ASSERT(!cpu.tv_sec && cpu.tv_nsec < 50000000); /* asleep most of the time */
     irq(&g, HVCORE_RISCV64_IRQ_EXTERNAL, 1);
-    while (g.toy[0]->insns < 2)
+    while (toy.calls[TOY_ENTER] < 2)
         sched_yield();
     guest_cancel(&g, 0);
     CU_ASSERT(toy.calls[TOY_FLUSH] >= 1); /* what was asked for meanwhile has been done */

@@ -285,8 +285,8 @@ static void test_deadline(void)
         CU_ASSERT(hvc_host_now() >= until);
         CU_ASSERT(hvc_host_now() < until + 5000 * MS); /* not a measurement: it came at all */
         uint64_t insns = hvc_port_insns(vm->pe);
-        CU_ASSERT_EQUAL(soft_enter(vm), HVC_STOP_DEADLINE); /* it stays over, and nothing runs */
-        CU_ASSERT_EQUAL(hvc_port_insns(vm->pe), insns);
+        CU_ASSERT_EQUAL(soft_enter(vm), HVC_STOP_DEADLINE); /* it stays over */
+        CU_ASSERT(hvc_port_insns(vm->pe) - insns <= SOFT_SLICE);
         hvc_port_timer(vm->pe, HVC_FOREVER);
         CU_ASSERT_EQUAL(soft_steps(vm, 5), HVC_STOP_INSN_LIMIT);
         end();

@@ -91,6 +91,13 @@ static void toy_vm_destroy(hvcore_bk_vm *vm)
     free(vm);
 }
 
+static void toy_mem_written(hvcore_bk_vm *vm, const void *host, uint64_t len)
+{
+    (void)vm;
+    if (!host || !len)
+        broke("mem_written of nothing");
+}
+
 static uint64_t toy_time(hvcore_bk_vm *vm)
 {
     if (toy.own_time)
@@ -489,6 +496,7 @@ const hvcore_backend_ops toy_ops = {
     .mem_map = toy_mem_map,
     .mem_unmap = toy_mem_unmap,
     .mem_protect = toy_mem_protect,
+    .mem_written = toy_mem_written,
     .vcpu_create = toy_vcpu_create,
     .vcpu_destroy = toy_vcpu_destroy,
     .enter = toy_enter,

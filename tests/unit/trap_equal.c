@@ -45,7 +45,8 @@ static int load_guest(void)
 static void open_machine(machine *m)
 {
     hvcore_vm_opts vm = HVCORE_VM_OPTS_INIT;
-    vm.isa = HVCORE_RISCV64_ISA_DEFAULT & ~HVCORE_RISCV64_ISA_MISALIGNED; /* else 4, 6 do not trap */
+    vm.isa =
+        HVCORE_RISCV64_ISA_DEFAULT & ~HVCORE_RISCV64_ISA_MISALIGNED; /* else 4, 6 do not trap */
     hvcore_map_opts map = HVCORE_MAP_OPTS_INIT;
     vm.arch = HVCORE_ARCH_RISCV64;
     vm.backend = "bare/soft";

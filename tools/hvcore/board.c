@@ -99,7 +99,7 @@ bool board_finishes(const struct machine *m, const hvcore_exit *e)
     return m->board && e->u.mmio.write && e->u.mmio.addr == VIRT_TEST;
 }
 
-/* --- what is typed: read from stdin no sooner than there is room for it ------------------------ */
+/* --- what is typed: read from stdin no sooner than there is room for it ----------------------- */
 
 static uint32_t room(struct board *b)
 {

@@ -4,15 +4,16 @@
 
 _hvcore() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-    local run='--arch --mem --vcpus --arg --policy --policy-watch --report --stats --deadline
-        --max-insns --help'
+    local run='--kernel --initrd --append --dtb --dump-dtb --smp --schedule --trace --arch --mem --vcpus
+        --arg --policy --policy-watch --report --stats --deadline --max-insns --help'
 
     COMPREPLY=()
     case $before in
     --arch) mapfile -t COMPREPLY < <(compgen -W riscv64 -- "$word") && return ;;
     --mem) mapfile -t COMPREPLY < <(compgen -W '64M 256M 1G' -- "$word") && return ;;
-    --policy) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
-    --vcpus | --arg | --deadline | --max-insns) return ;;
+    --schedule) mapfile -t COMPREPLY < <(compgen -W 'parallel lockstep' -- "$word") && return ;;
+    --policy | --kernel | --initrd | --dtb | --dump-dtb | --trace) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
+    --vcpus | --smp | --append | --arg | --deadline | --max-insns) return ;;
     esac
     case ${COMP_CWORD},${COMP_WORDS[1]},$word in
     1,*) mapfile -t COMPREPLY < <(compgen -W 'run check probe --version --help' -- "$word") ;;

@@ -15,8 +15,8 @@ static bool over(const struct machine *m)
     return atomic_load(&m->verdict) != UNDECIDED || cancel_signal() != 0;
 }
 
-/* A reader that is slow must not keep a run from ending: what poll() promises for a pipe holds for a
- * piece of that size. */
+/* A reader that is slow must not keep a run from ending: what poll() promises for a pipe holds for
+ * a piece of that size. */
 static ssize_t write_piece(const char *bytes, size_t len)
 {
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};

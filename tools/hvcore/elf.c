@@ -265,7 +265,6 @@ int elf_open(struct elf_image *m, const char *path, uint64_t ram_base, uint64_t 
     if (read_at(m, &head, sizeof head, 0) != 0 || check_fields(m, &head) != 0)
         return -1;
     m->entry = le64toh(head.e_entry);
-    m->flags = le32toh(head.e_flags);
     if (check_table(m, le64toh(head.e_phoff), le16toh(head.e_phnum)) != 0 ||
         read_segments(m, le64toh(head.e_phoff), le16toh(head.e_phnum)) != 0)
         return -1;

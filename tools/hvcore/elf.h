@@ -19,7 +19,6 @@ struct elf_image {
     uint64_t ram_base, ram_size; /* where it must fit */
     uint64_t size;               /* of the file */
     uint64_t entry;
-    uint32_t flags; /* e_flags */
     uint32_t count;
     struct elf_segment segment[ELF_MAX_HEADERS];
     char why[512]; /* a sentence, after a failure */

@@ -67,7 +67,7 @@ static bool first_time(struct machine *m, uint32_t what)
     return !(atomic_fetch_or(&m->said, what) & what);
 }
 
-/* --- the board's finisher: it ends the run, unless the guest writes nonsense --------------------- */
+/* --- the board's finisher: it ends the run, unless the guest writes nonsense ------------------ */
 
 static int finish_fail(uint32_t code)
 {

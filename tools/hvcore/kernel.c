@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A file says by its first bytes what it is. Linux's Image for riscv64: Linux,
- * Documentation/arch/riscv/boot-image-header.rst; one with an EFI stub has a PE header as well, which
- * says how long the file must be.
+ * Documentation/arch/riscv/boot-image-header.rst; one with an EFI stub has a PE header as well,
+ * which says how long the file must be.
  */
 #include <endian.h>
 #include <inttypes.h>
@@ -28,7 +28,7 @@ struct image_header {
 enum { FLAG_BIG_ENDIAN = 1 };
 #define IMAGE_ALIGN (UINT64_C(2) << 20)
 
-/* --- what is not a kernel that runs here -------------------------------------------------------- */
+/* --- what is not a kernel that runs here ------------------------------------------------------ */
 
 #define FOR_RISCV64 "; take the one for riscv64"
 #define UNPACK(program) "; unpack it first, with " program
@@ -69,7 +69,7 @@ static int refuse_other(const struct file *f, const char head[HEAD])
     return CLI_FILE;
 }
 
-/* --- the file must be whole -------------------------------------------------------------------- */
+/* --- the file must be whole ------------------------------------------------------------------- */
 
 struct pe_header {
     char magic[4];
@@ -165,7 +165,7 @@ static int load_image(struct kernel *k, const struct file *f, const struct image
     return file_read(f, (char *)ram + offset, f->size, 0);
 }
 
-/* --- an ELF file ------------------------------------------------------------------------------- */
+/* --- an ELF file ------------------------------------------------------------------------------ */
 
 static int load_elf(struct kernel *k, const char *path, void *ram)
 {

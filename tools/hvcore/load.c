@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a Linux kernel finds in memory (Linux, Documentation/arch/riscv/boot.rst): itself, from the
- * beginning of memory on as its header says; at the end the device tree, and below it the initrd. In
- * a0 the hart, in a1 the device tree. One hart begins; it starts the others by SBI HSM.
+ * beginning of memory on as its header says; at the end the device tree, and below it the initrd.
+ * In a0 the hart, in a1 the device tree. One hart begins; it starts the others by SBI HSM.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -7,8 +7,6 @@
 #include "board.h"
 #include "elf.h"
 
-#define EF_COMPRESSED 1u /* e_flags: EF_RISCV_RVC */
-
 static void on_console(void *user, hvcore_vcpu *vcpu, const char *bytes, size_t len)
 {
     (void)vcpu;
@@ -61,7 +59,6 @@ static int load_elf(struct machine *m)
     }
     m->entry = image.entry;
     m->arg = m->options->arg;
-    m->compressed = image.flags & EF_COMPRESSED;
     elf_close(&image);
     return code;
 }
@@ -229,11 +226,6 @@ static int run(const struct run_options *o)
 
     if (code == CLI_OK && !o->dump_dtb)
         code = run_machine(&m);
-    if (code == CLI_STUCK && m.compressed)
-        cli_say(
-            "%s contains compressed instructions (e_flags bit 0): if they are what it trips over, "
-            "build it with -march=rv64im_zicsr_zifencei.",
-            o->elf);
     take_down(&m);
     return code;
 }

@@ -35,7 +35,6 @@ struct machine {
     uint32_t count;      /* of harts that exist */
     uint32_t caps;       /* HVCORE_CAP_* of the backend */
     uint64_t entry, arg; /* pc and a1 of the first hart, or of all of an ELF guest */
-    bool compressed;     /* says the ELF file of its instructions */
     uint64_t deadline_ns, begin_ns;
     _Atomic int verdict;     /* enum cli_code of the hart that ended the run, or UNDECIDED */
     _Atomic uint32_t said;   /* what has been said once, enum said */
@@ -49,8 +48,8 @@ enum said { SAID_LOAD = 1, SAID_STORE = 2, SAID_CALL = 4 };
 /* --- run.c: the first verdict counts; it ends all harts --- */
 void machine_decide(struct machine *m, int code);
 
-/* --- exits.c: an exit is handled; both return an enum cli_code, UNDECIDED if this hart does not end
- * the run, and the first one GO_ON if it is to be run again --- */
+/* --- exits.c: both return an enum cli_code, or UNDECIDED if this hart does not end the run; the
+ * first one also GO_ON, if it is to be run again --- */
 enum { GO_ON = -2 };
 int exit_handle(struct hart *h, const hvcore_exit *e);
 int hart_run(struct hart *h);

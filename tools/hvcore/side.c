@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread beside the harts: prints the counters at SIGUSR1, applies the policy when it changes, gives
- * the board what is typed. */
+/* A thread beside the harts: prints the counters at SIGUSR1, applies the policy when it changes,
+ * gives the board what is typed. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>

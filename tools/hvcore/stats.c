@@ -104,8 +104,8 @@ void stats_sum(const struct machine *m)
     for (uint32_t i = 0; i < m->count; i++)
         if (hvcore_vcpu_stats_get(m->hart[i].vcpu, &s) == 0)
             insns += s.insns;
-    cli_say("%" PRIu32 " harts, %" PRIu64 " instructions in %.2f s, %.0f million a second.",
-            m->count, insns, seconds, (double)insns / seconds / 1e6);
+    cli_say("%" PRIu32 " hart%s, %" PRIu64 " instructions in %.2f s, %.0f million a second.",
+            m->count, m->count == 1 ? "" : "s", insns, seconds, (double)insns / seconds / 1e6);
 }
 
 /* In one piece, so that lines of other threads do not fall between its own. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* --trace: what a run in lockstep has come to, every so many instructions. Two runs are equal as far as
- * their traces are. */
+/* --trace: what a run in lockstep has come to, every so many instructions. Two runs are equal as
+ * far as their traces are. */
 #ifndef TRACE_H
 #define TRACE_H
 

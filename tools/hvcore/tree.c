@@ -80,7 +80,7 @@ static void reg(struct writer *w, uint64_t address, uint64_t size)
     keep(w, fdt_property(w->fdt, "reg", pair, sizeof pair));
 }
 
-/* --- the board: what QEMU's `virt` says, without what there is not ----------------------------- */
+/* --- the board: what QEMU's `virt` says, without what there is not ---------------------------- */
 
 /* What the software machine's harts have by default (HVCORE_RISCV64_ISA_DEFAULT), told the old way
  * and the new one (dt-bindings riscv/extensions.yaml). */

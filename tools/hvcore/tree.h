@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Device trees (Devicetree Specification 0.4, by libfdt): the board's own, or one from a file, made to
- * say what this run is. What goes wrong is said; all return an enum cli_code. */
+/* Device trees (Devicetree Specification 0.4, by libfdt): the board's own, or one from a file, made
+ * to say what this run is. What goes wrong is said; all return an enum cli_code. */
 #ifndef TREE_H
 #define TREE_H
 

@@ -86,7 +86,7 @@ static uint8_t take_byte(struct uart *u)
     return byte;
 }
 
-/* --- interrupts: the first of these that is enabled and there (DS, table IV) -------------------- */
+/* --- interrupts: the first of these that is enabled and there (DS, table IV) ------------------ */
 
 /* Fewer bytes than the trigger interrupt after a while without new ones; here, at once. */
 static uint8_t interrupt_id(const struct uart *u)
@@ -112,7 +112,7 @@ static void update(struct uart *u)
     u->interrupt(u->user, level);
 }
 
-/* --- the modem's lines: a cable to somebody who is always there, or the loop (DS 8.7) ------------ */
+/* --- the modem's lines: a cable to somebody who is always there, or the loop (DS 8.7) --------- */
 
 static uint8_t lines(const struct uart *u)
 {
@@ -218,6 +218,7 @@ static void write_fcr(struct uart *u, uint8_t value)
         value |= FCR_CLEAR_RECEIVER | FCR_CLEAR_TRANSMITTER;
     else if (!(value & FCR_ENABLE))
         return;
+    u->polls = false;
     if (value & FCR_CLEAR_RECEIVER)
         clear_fifo(u);
     if (value & FCR_CLEAR_TRANSMITTER)
@@ -255,12 +256,14 @@ void uart_reset(struct uart *u)
     u->ier = u->fcr = u->lcr = u->mcr = u->scr = u->dll = u->dlm = 0;
     u->lsr = LSR_EMPTY;
     u->msr = lines(u);
-    u->empty_pending = u->level = false;
+    u->empty_pending = u->level = u->looked = u->polls = false;
     u->first = u->count = 0;
 }
 
 uint8_t uart_read(struct uart *u, uint32_t reg)
 {
+    u->polls |= u->looked && reg == LSR;
+    u->looked = reg == LSR;
     const uint8_t value = registers[behind_latch(u, reg)].read(u);
 
     update(u);
@@ -269,13 +272,16 @@ uint8_t uart_read(struct uart *u, uint32_t reg)
 
 void uart_write(struct uart *u, uint32_t reg, uint8_t value)
 {
+    u->looked = false;
     registers[behind_latch(u, reg)].write(u, value);
     update(u);
 }
 
 uint32_t uart_room(const struct uart *u)
 {
-    return u->mcr & MCR_LOOP ? 0 : fifo_size(u) - u->count;
+    const bool listens = (u->polls || u->ier & IER_RECEIVED) && !(u->mcr & MCR_LOOP);
+
+    return listens ? fifo_size(u) - u->count : 0;
 }
 
 void uart_receive(struct uart *u, uint8_t byte)

@@ -19,6 +19,8 @@ struct uart {
     void *user;
     uint8_t ier, fcr, lcr, mcr, lsr, msr, scr, dll, dlm;
     bool empty_pending; /* the interrupt "transmitter empty" has not been seen yet */
+    bool looked;        /* the last access was a look at LSR */
+    bool polls;         /* one look at LSR followed another: the guest waits for a byte */
     bool level;
     uint8_t fifo[UART_FIFO];
     uint32_t first, count;
@@ -31,7 +33,8 @@ void uart_reset(struct uart *u);
 uint8_t uart_read(struct uart *u, uint32_t reg);
 void uart_write(struct uart *u, uint32_t reg, uint8_t value);
 
-/* How many bytes can come in without one being lost. */
+/* How many bytes can come in without one being lost. None before the guest waits for one: a driver
+ * that begins clears what has come until then. */
 uint32_t uart_room(const struct uart *u);
 
 /* A byte comes in from outside. */

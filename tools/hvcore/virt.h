@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The map of the riscv64 board, which is that of QEMU's machine `virt`: what Linux is told of it in the
- * device tree, and what answers there. */
+/* The map of the riscv64 board, which is that of QEMU's machine `virt`: what Linux is told of it in
+ * the device tree, and what answers there. */
 #ifndef VIRT_H
 #define VIRT_H
 

@@ -60,7 +60,7 @@ static inline bool by_host(const hvc_soft_fp_env *env, uint32_t rm)
     }
 
 #define TO_INT(p) \
-    TO_INT_ROW(fcvt_w, p, 31, true, limits_w, extend) \
+    TO_INT_ROW(fcvt_w, p, 31, true, limits_w, ) \
     TO_INT_ROW(fcvt_wu, p, 32, false, limits_wu, extend) \
     TO_INT_ROW(fcvt_l, p, 63, true, limits_l, ) \
     TO_INT_ROW(fcvt_lu, p, 63, false, limits_lu, )

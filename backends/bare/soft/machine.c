@@ -100,6 +100,39 @@ void hvc_soft_machine_destroy(hvc_machine *m)
     hvc_host_free(m);
 }
 
+/* --- code that the host writes ------------------------------------------------------------------ */
+
+static uint32_t page_bit(uintptr_t host)
+{
+    return (uint32_t)((uint64_t)host / SOFT_PAGE * UINT64_C(0x9e3779b97f4a7c15) >> 52);
+}
+
+_Static_assert(SOFT_CODE_PAGES == 1 << (64 - 52), "page_bit");
+
+void hvc_soft_code_page(hvc_machine *m, const uint8_t *host)
+{
+    uint32_t bit = page_bit((uintptr_t)host);
+    _Atomic uint64_t *set = &m->code_pages[bit / 64];
+    if (!(atomic_load_explicit(set, memory_order_relaxed) & HVC_BIT(bit % 64)))
+        atomic_fetch_or(set, HVC_BIT(bit % 64));
+}
+
+static bool has_code(hvc_machine *m, uintptr_t host)
+{
+    uint32_t bit = page_bit(host);
+    return atomic_load(&m->code_pages[bit / 64]) & HVC_BIT(bit % 64);
+}
+
+void hvc_soft_written(hvc_machine *m, const void *host, uint64_t len)
+{
+    uintptr_t last = (uintptr_t)host + len - 1;
+    bool found = len / SOFT_PAGE >= SOFT_CODE_PAGES;
+    for (uintptr_t at = (uintptr_t)host & ~(SOFT_PAGE - 1); !found && at <= last; at += SOFT_PAGE)
+        found = has_code(m, at);
+    if (found)
+        atomic_fetch_add(&m->code_epoch, 1);
+}
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 uint64_t hvc_soft_time(hvc_machine *m)

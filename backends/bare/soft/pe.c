@@ -2,7 +2,22 @@
 /* A processing element: its life, and the slices in which it executes. */
 #include "backends/bare/soft/soft.h"
 
+#define PE_SIZE ((sizeof(soft_pe) + SOFT_PAGE - 1) & ~(SOFT_PAGE - 1))
+
 /* --- claim and release ------------------------------------------------------------------------ */
+
+/* Megabytes, of which most are never touched: fresh pages rather than zeroed ones. */
+static soft_pe *alloc_pe(void)
+{
+    int fd = -1, sys_errno;
+    void *p;
+    return hvc_host_gmem_map(PE_SIZE, &fd, 0, &p, &sys_errno) ? NULL : p;
+}
+
+static void free_pe(soft_pe *pe)
+{
+    hvc_host_gmem_unmap(pe, PE_SIZE, -1);
+}
 
 /* A machine of one PE has no other that could break its reservation. */
 static const _Atomic uint32_t nobody;
@@ -38,7 +53,7 @@ int hvc_soft_pe_claim(hvc_machine *m, uint32_t index, hvc_pe **out)
 {
     if (index >= m->max_pes)
         return -HVCORE_E_RANGE;
-    soft_pe *pe = hvc_host_alloc(sizeof *pe);
+    soft_pe *pe = alloc_pe();
     if (!pe)
         return -HVCORE_E_NOMEM;
     init_pe(pe, m, index);
@@ -46,7 +61,7 @@ int hvc_soft_pe_claim(hvc_machine *m, uint32_t index, hvc_pe **out)
     int rc = claim_locked(m, index, pe);
     hvc_host_unlock(&m->lock);
     if (rc)
-        hvc_host_free(pe);
+        free_pe(pe);
     else
         *out = &pe->port;
     return rc;
@@ -60,20 +75,30 @@ void hvc_soft_pe_release(hvc_pe *port)
     hvc_host_lock(&m->lock);
     m->slot[pe->index].pe = NULL;
     hvc_host_unlock(&m->lock);
-    hvc_host_free(pe);
+    free_pe(pe);
 }
 
 /* --- enter ------------------------------------------------------------------------------------ */
+
+static bool asked_to_forget(soft_pe *pe)
+{
+    return atomic_load_explicit(&pe->port.flush, memory_order_relaxed) &&
+           atomic_exchange(&pe->port.flush, 0);
+}
 
 /* The hypervisor says what to forget; a bank that went is forgotten even if it does not. */
 static void revalidate(soft_pe *pe)
 {
     uint64_t banks = atomic_load(&pe->machine->bank_epoch);
-    if (atomic_exchange(&pe->port.flush, 0) || banks != pe->bank_epoch) {
+    uint32_t code = atomic_load(&pe->machine->code_epoch);
+    if (asked_to_forget(pe) || banks != pe->bank_epoch) {
         hvc_soft_mmu_forget(pe);
         hvc_code_fence(&pe->code);
     }
     pe->bank_epoch = banks;
+    if (code != pe->code_epoch)
+        hvc_code_fence(&pe->code);
+    pe->code_epoch = code;
 }
 
 static void begin(soft_pe *pe, hvcore_riscv64_frame *frame, hvc_raw_trap *raw)
@@ -98,14 +123,15 @@ static bool late(const soft_pe *pe)
     return pe->port.until != HVC_FOREVER && hvc_host_now() >= pe->port.until;
 }
 
+/* What ends enter after a slice; the clock is dear, so it comes last. */
 static bool due(soft_pe *pe, enum hvc_port_stop *stop)
 {
     if (kicked(pe))
         *stop = HVC_STOP_KICKED;
-    else if (late(pe))
-        *stop = HVC_STOP_DEADLINE;
     else if (!pe->port.budget)
         *stop = HVC_STOP_INSN_LIMIT;
+    else if (late(pe))
+        *stop = HVC_STOP_DEADLINE;
     else
         return false;
     return true;
@@ -199,8 +225,14 @@ enum hvc_port_stop hvc_soft_enter(hvc_pe *port, hvcore_riscv64_frame *frame, hvc
         return HVC_STOP_FAILED;
     }
     begin(pe, frame, raw);
-    while (pc != SOFT_STOP && !due(pe, &stop))
-        pc = slice(pe, hvc_soft_interrupt(pe, pc));
+    if (kicked(pe))
+        stop = HVC_STOP_KICKED;
+    else if (!port->budget)
+        stop = HVC_STOP_INSN_LIMIT;
+    else
+        do
+            pc = slice(pe, hvc_soft_interrupt(pe, pc));
+        while (pc != SOFT_STOP && !due(pe, &stop));
     if (pc != SOFT_STOP)
         hvc_soft_leave(pe, pc, false);
     end(pe, stop);

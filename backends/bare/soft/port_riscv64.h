@@ -61,6 +61,7 @@ typedef struct hvc_pe {
 
 int hvc_soft_machine_create(hvc_machine **m, const hvc_port_config *config);
 void hvc_soft_machine_destroy(hvc_machine *m);
+void hvc_soft_written(hvc_machine *m, const void *host, uint64_t len);
 uint64_t hvc_soft_time(hvc_machine *m);
 uint64_t hvc_soft_time_ns(hvc_machine *m, uint64_t ticks);
 void hvc_soft_time_skip(hvc_machine *m, uint64_t ticks);
@@ -89,6 +90,11 @@ static inline void hvc_port_fp_save(hvc_pe *pe, hvcore_riscv64_fp *fp)
 {
     (void)fp; /* used in place */
     pe->fp = NULL;
+}
+
+static inline void hvc_port_written(hvc_machine *m, const void *host, uint64_t len)
+{
+    hvc_soft_written(m, host, len);
 }
 
 static inline uint64_t hvc_port_time(hvc_machine *m)

@@ -133,6 +133,7 @@ static hvc_block *look_up(soft_pe *pe, uint64_t pc)
     if (!host)
         return NULL;
     uint32_t room = (uint32_t)(SOFT_PAGE - (pc & (SOFT_PAGE - 1)));
+    hvc_soft_code_page(pe->machine, host);
     hvc_block *b = hvc_code_find(&pe->code, host, room, hvc_soft_decode, pe);
     if (!b)
         return hvc_soft_single(pe, pc); /* it goes on in the next page */

@@ -63,7 +63,7 @@ typedef struct soft_banks {
 typedef struct soft_pe soft_pe;
 
 /* Which rows of decode.c's table a major opcode has, of those that the machine implements. */
-enum { SOFT_ROWS = 256 };
+enum { SOFT_ROWS = 256, SOFT_CODE_PAGES = 4096 };
 typedef struct soft_index {
     uint16_t first[33];
     uint16_t row[SOFT_ROWS];
@@ -80,6 +80,8 @@ struct hvc_machine {
     _Atomic uint64_t clock;        /* lockstep: nanoseconds, one an instruction of any PE */
     _Atomic uint32_t reservations; /* PEs that hold one, see atomic.c */
     uint64_t isa;                  /* HVCORE_RISCV64_ISA_* */
+    _Atomic uint32_t code_epoch;   /* changes when code may have been written */
+    _Atomic uint64_t code_pages[SOFT_CODE_PAGES / 64]; /* a set of host pages, by a hash */
     soft_index index;
     uint32_t max_pes;
     struct {
@@ -87,6 +89,9 @@ struct hvc_machine {
         _Atomic uintptr_t reserved; /* the host's address of its reservation set, 0: none */
     } slot[];                       /* max_pes of them */
 };
+
+/* Code of this page is going to be remembered. */
+void hvc_soft_code_page(hvc_machine *m, const uint8_t *host);
 
 /* Where `size` bytes at pa are, or NULL if no bank has them all. */
 uint8_t *hvc_soft_bank_ptr(hvc_machine *m, uint64_t pa, uint64_t size);
@@ -148,6 +153,7 @@ struct soft_pe {
     uint32_t index;
     uint64_t epoch;      /* part of tags: a new one forgets all translations */
     uint64_t bank_epoch; /* of the machine, when the TLB was valid */
+    uint32_t code_epoch; /* of the machine, when the decoded code was valid */
     struct {
         uint64_t tag, jump_tag;
     } context[SOFT_CONTEXTS];    /* of jumps, see mmu.c */

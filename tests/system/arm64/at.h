@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A state of address translation as a test sees it: registers, an instruction, tables in RAM; and its
- * two readings, the PE's own AT and lib/fixup/at.c over lib/walk. Made from the specification (specs
- * at-walker.md) alone; nothing here is the walker's.
+ * A state of address translation as a test sees it: registers, an instruction, tables in RAM; and
+ * its two readings, the PE's own AT and lib/fixup/at.c over lib/walk. Made from the specification
+ * (specs at-walker.md) alone; nothing here is the walker's.
  */
 #ifndef HVC_TESTS_SYSTEM_ARM64_AT_H
 #define HVC_TESTS_SYSTEM_ARM64_AT_H
@@ -76,10 +76,10 @@ typedef struct state {
     uint32_t mode;  /* HVCORE_ARM64_VEL2, or _EL1: what the unit takes the trap for */
     uint32_t spoil; /* percent of descriptors that get something wrong */
     stage s1, s2;
-    bool two;      /* there is a stage 2 */
-    bool plain;    /* what is built now is pages with all rights, and nothing spoilt */
+    bool two;            /* there is a stage 2 */
+    bool plain;          /* what is built now is pages with all rights, and nothing spoilt */
     const uint64_t *own; /* pages that stage 2 must translate to themselves, up to a 0; or NULL */
-    uint32_t same; /* so many low bits of a table's IPA are those of its PA */
+    uint32_t same;       /* so many low bits of a table's IPA are those of its PA */
     word words[WORDS];
     uint32_t used;
 } state;
@@ -94,7 +94,6 @@ typedef struct outcome {
     uint64_t last;
     bool astray;     /* the unit's: it came to memory that is neither tables nor nothing */
     uint32_t answer; /* the unit's last answer, HVCORE_RESULT_* */
-    uint32_t why;
 } outcome;
 
 /* ---- at_state.c: what this PE is, and any state for it ---- */
@@ -105,7 +104,7 @@ extern uint32_t at_features; /* HVCORE_AT_FEAT_* */
 void at_identify(void);
 /* `el3`: the image's own translation may change. */
 void at_any(state *s, bool el3);
-void at_stages(state *s); /* after a change of registers */
+void at_stages(state *s);           /* after a change of registers */
 uint32_t at_regime(const state *s); /* HVCORE_ARM64_REGIME_* */
 /* Is an access of stage 1 followed by one of stage 2? */
 bool at_has_stage_2(const hvcore_arm64_sys *sys, uint32_t regime);
@@ -177,6 +176,9 @@ void at_known_summary(void);
 
 /* Both readings of a state that was built: counts the case, and says what differs. */
 void at_judge(const char *what, state *s, const outcome *hardware, const outcome *unit);
+
+/* Fails if this has never happened: a sweep without it has shown nothing. */
+void at_demand(uint64_t count);
 
 /* ---- at_guest.c, at_resident.c: the image is at EL2 ---- */
 

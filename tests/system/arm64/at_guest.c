@@ -103,8 +103,9 @@ static void each_op(const control *c, bool el0)
 
 void at_traps(void)
 {
-    static const uint64_t hcrs[] = {0,       HCR_AT,           HCR_NV,          HCR_NV | HCR_NV1,
-                                    HCR_NV1, HCR_AT | HCR_NV1, HCR_AT | HCR_NV, HCR_AT | HCR_NV | HCR_NV1};
+    static const uint64_t hcrs[] = {
+        0,       HCR_AT,           HCR_NV,          HCR_NV | HCR_NV1,
+        HCR_NV1, HCR_AT | HCR_NV1, HCR_AT | HCR_NV, HCR_AT | HCR_NV | HCR_NV1};
     control c = {0};
 
     guest_vectors();
@@ -133,8 +134,8 @@ static const uint64_t own[] = {GUESTS, GUEST_CODE, (uint64_t)(uintptr_t)lower, 0
 
 static void prepare(state *s)
 {
-    static const uint8_t ops[] = {HVCORE_AT_S1E1R,  HVCORE_AT_S1E1W,  HVCORE_AT_S1E0R,
-                                  HVCORE_AT_S1E0W,  HVCORE_AT_S1E1RP, HVCORE_AT_S1E1WP,
+    static const uint8_t ops[] = {HVCORE_AT_S1E1R, HVCORE_AT_S1E1W,  HVCORE_AT_S1E0R,
+                                  HVCORE_AT_S1E0W, HVCORE_AT_S1E1RP, HVCORE_AT_S1E1WP,
                                   HVCORE_AT_S1E1A};
     const uint64_t not_ours = HCR_DC | HCR_TGE | HCR_E2H | HCR_NV | HCR_NV1;
     uint64_t block = RAM | 1 | DESC_AF | 2 << 6;
@@ -202,6 +203,7 @@ void at_native(uint64_t cases)
         }
         at_wipe(&s);
     }
+    at_demand(aborts);
     put("# AT at EL1: "), put_number(cases - not_run), put(" cases, "), put_number(aborts);
     put(" aborts to EL2 or EL1, "), put_number(not_run), put(" without a way to the code\n");
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The unit as a hypervisor uses it, with the PE behind it: a guest hypervisor's AT is first tried by
- * hardware (NEED_AT), under a stage 2 of the host's from which pages with the guest's tables are missing.
- * The guest must not see that: the answer is that of a walk with all of memory there.
+ * The unit as a hypervisor uses it, with the PE behind it: a guest hypervisor's AT is first tried
+ * by hardware (NEED_AT), under a stage 2 of the host's from which pages with the guest's tables are
+ * missing. The guest must not see that: the answer is that of a walk with all of memory there.
  */
 #include "tests/system/arm64/at.h"
 
@@ -10,6 +10,7 @@
 #define PC UINT64_C(0xffff000080001234)
 #define PAGES 8u
 #define CALLS 40u
+#define S2AP MASK(7, 6)
 
 /* The host's stage 2: 39 bits, pages of 4 KiB. */
 #define HOST_VTCR (25 | 1 << 6 | UINT64_C(2) << 16 | BIT(31))
@@ -38,12 +39,37 @@ static bool resident(uint64_t pa)
     return false;
 }
 
+/* The host's stage 2 has the page, with all rights or (`hide`) without these bits. */
+static void map(uint64_t pa, uint64_t hide)
+{
+    uint64_t page = pa & ~(PAGE - 1);
+
+    host.plain = true;
+    at_map_stage_2(&host, page, page);
+    for (uint32_t i = 0; i < host.used; i++) {
+        uint64_t d = host.words[i].value;
+
+        if ((d & MASK(47, 12)) == page && d & MASK(5, 2)) { /* a leaf: it has a memory type */
+            at_put(&host, host.words[i].pa, (d | DESC_AF | S2AP) & ~hide, 2);
+        }
+    }
+}
+
 static void bring_in(uint64_t pa)
 {
     if (!resident(pa) && presents < PAGES) {
         present[presents++] = pa / PAGE;
-        host.plain = true;
-        at_map_stage_2(&host, pa, pa);
+        map(pa, 0);
+    }
+}
+
+/* What is missing has no descriptor, no access flag, or no right to read. */
+static void withhold(uint64_t pa)
+{
+    static const uint64_t hide[2] = {DESC_AF, S2AP};
+
+    if (!resident(pa) && chance(50)) {
+        map(pa, hide[below(COUNT(hide))]);
     }
 }
 
@@ -52,8 +78,8 @@ static void bring_in(uint64_t pa)
 /* TCR_EL2 of a guest hypervisor without E2H, as TCR_EL1: the other range is off. */
 static uint64_t as_tcr_el1(uint64_t tcr)
 {
-    static const uint8_t move[][2] = {{16, 32}, {17, 33}, {18, 34}, {20, 37}, {21, 39},
-                                      {22, 40}, {24, 41}, {32, 59}};
+    static const uint8_t move[][2] = {{16, 32}, {17, 33}, {18, 34}, {20, 37},
+                                      {21, 39}, {22, 40}, {24, 41}, {32, 59}};
     uint64_t out = (tcr & MASK(15, 0)) | BIT(23);
 
     for (uint32_t i = 0; i < COUNT(move); i++) {
@@ -181,6 +207,8 @@ static void prepare(state *s)
     for (uint32_t i = 0; i < s->used; i++) {
         if (chance(50)) {
             bring_in(s->words[i].pa);
+        } else {
+            withhold(s->words[i].pa);
         }
     }
 }
@@ -213,6 +241,9 @@ void at_resident(uint64_t cases)
         at_wipe(&s);
         at_wipe(&host);
     }
+    at_demand(pages);
+    at_demand(counted(NULL, HVCORE_AT_COUNT_HARDWARE));
+    at_demand(counted(NULL, HVCORE_AT_COUNT_DOUBTED));
     put("# AT with the PE behind it: "), put_number(counted(NULL, HVCORE_AT_COUNT_HARDWARE));
     put(" answers of the PE believed, "), put_number(counted(NULL, HVCORE_AT_COUNT_DOUBTED));
     put(" not, "), put_number(pages), put(" pages asked for\n");

@@ -16,15 +16,17 @@ static void flush(void)
     __asm__ volatile("dsb sy\nisb\ntlbi alle1\ntlbi alle2\ndsb sy\nisb" ::: "memory");
 }
 
-/* HCR_EL2 last: with E2H, EL2's names for registers of EL1 mean others. */
+/* The image's own translation is off from here on, at EL2. HCR_EL2 comes last: with E2H, EL2's
+ * names for registers of EL1 mean others. */
 void at_load(const hvcore_arm64_sys *sys)
 {
+    WRITE(sctlr_el2, sys->sctlr_el2);
+    barrier();
     WRITE(sctlr_el1, sys->sctlr_el1);
     WRITE(tcr_el1, sys->tcr_el1);
     WRITE(ttbr0_el1, sys->ttbr0_el1);
     WRITE(ttbr1_el1, sys->ttbr1_el1);
     WRITE(mair_el1, sys->mair_el1);
-    WRITE(sctlr_el2, sys->sctlr_el2);
     WRITE(tcr_el2, sys->tcr_el2);
     WRITE(ttbr0_el2, sys->ttbr0_el2);
     WRITE(TTBR1_EL2, sys->ttbr1_el2);
@@ -41,7 +43,9 @@ void at_unload(void)
     barrier();
     WRITE(sctlr_el2, SCTLR_RES1);
     WRITE(sctlr_el1, SCTLR_RES1);
-    barrier();
+    if (image_level() == 2) {
+        image_translate();
+    }
 }
 
 void at_remember(const state *s, outcome *o)
@@ -195,7 +199,6 @@ void at_unit(state *s, const variant *v, outcome *o)
     frame.x[5] = s->va;
     r = serve(&m, &frame, &sys, &event, &unit);
     o->answer = r.kind;
-    o->why = r.arg;
     o->abort = r.kind == HVCORE_RESULT_INJECT;
     o->esr = o->abort ? r.arg : 0;
     o->far = r.addr;

@@ -98,7 +98,7 @@ static uint32_t any_op(void)
     bool ok;
 
     do {
-        op = (uint32_t)below(HVCORE_AT_OPS);
+        op = chance(20) ? HVCORE_AT_S12E1R + (uint32_t)below(4) : (uint32_t)below(HVCORE_AT_OPS);
         ok = op != HVCORE_AT_S1E1A && op != HVCORE_AT_S1E2A;
         ok = ok || at_features & HVCORE_AT_FEAT_ATS1A;
         ok = ok && (at_features & HVCORE_AT_FEAT_PAN2 ||
@@ -117,6 +117,17 @@ static uint64_t any_txsz(uint32_t lo)
     return chance(4) ? below(64) : usual[below(COUNT(usual))];
 }
 
+/* No reserved ones: Normal needs two nibbles, Device ends in 00, or (XS) 01. */
+static uint64_t any_type(void)
+{
+    uint64_t byte = below(256);
+
+    if (byte >> 4 == 0) {
+        return byte & ~(at_options.features & HVCORE_ARM64_FEAT_XS ? UINT64_C(2) : UINT64_C(3));
+    }
+    return byte & 15 ? byte : byte | 4;
+}
+
 static uint64_t any_mair(void)
 {
     static const uint8_t usual[] = {0xff, 0x44, 0xbb, 0x00, 0x04, 0x08, 0x0c, 0x4f, 0xf4,
@@ -124,7 +135,7 @@ static uint64_t any_mair(void)
     uint64_t mair = 0;
 
     for (uint32_t at = 0; at < 64; at += 8) {
-        mair |= (chance(96) ? usual[below(COUNT(usual))] : below(256)) << at;
+        mair |= (chance(96) ? usual[below(COUNT(usual))] : any_type()) << at;
     }
     return mair;
 }
@@ -134,7 +145,8 @@ static uint64_t any_ps(void)
     return chance(70) ? at_options.pa_bits >= 52 && chance(50) ? 6 : 5 : below(8);
 }
 
-/* TG encodings that are reserved are an implementation's choice: QEMU takes the smallest granule. */
+/* TG encodings that are reserved are an implementation's choice: QEMU takes the smallest granule.
+ */
 static uint64_t any_tcr(bool el2)
 {
     uint64_t ds = chance(35) ? TCR_DS : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables in RAM, along the way of one address. Under stage 2 a stage 1 table has two addresses: an IPA
- * that shares its low bits with the PA, so that stage 2 may use blocks on the way to it.
+ * Tables in RAM, along the way of one address. Under stage 2 a stage 1 table has two addresses: an
+ * IPA that shares its low bits with the PA, so that stage 2 may use blocks on the way to it.
  */
 #include "tests/system/arm64/at.h"
 
@@ -142,14 +142,15 @@ static uint64_t any_attributes(const stage *t, int32_t level)
 {
     static const uint8_t usual[] = {15, 15, 5, 7, 6, 10, 11, 13, 14, 1},
                          fwb[] = {6, 6, 7, 5, 0, 1, 2, 3};
-    static const uint8_t s2ap[] = {3, 3, 3, 3, 1, 1, 2, 0};
+    static const uint8_t s2ap[] = {3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 2, 0};
     uint64_t d = below(512) << 55 | below(4) << 53 | bits_any(30, DESC_DBM) | below(2) << 11;
 
     d |= chance(t->ha ? 50 : 96) ? DESC_AF : 0;
     d |= level < 3 && chance(10) ? DESC_NT : 0;
     d |= t->ds ? 0 : below(4) << 8;
     if (t->number == 1) {
-        return d | below(8) << 2 | below(4) << AP_SHIFT | below(2) << 5;
+        d |= (chance(30) ? 1 : below(4)) << AP_SHIFT; /* one in three for all */
+        return d | below(8) << 2 | below(2) << 5;
     }
     d |= (uint64_t)s2ap[below(COUNT(s2ap))] << AP_SHIFT;
     if (chance(2)) {
@@ -194,8 +195,8 @@ static uint64_t plain_page(const stage *t, uint64_t to)
     return d | 3 << AP_SHIFT | (t->ds ? 0 : 3 << 8) | (uint64_t)(t->fwb ? 6 : 15) << 2;
 }
 
-/* Something is wrong with it. The bits of an address that change make it lead nowhere; those below `lsb`
- * are RES0. */
+/* Something is wrong with it. The bits of an address that change make it lead nowhere; those below
+ * `lsb` are RES0. */
 static uint64_t spoilt(const stage *t, uint64_t d, uint32_t lsb)
 {
     uint32_t at = 32 + (uint32_t)below(20);

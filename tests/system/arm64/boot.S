@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Entry of the images at EL2 or EL3, the way into a guest and back (EL2 alone), the vectors. An exception
- * of the image itself is a stray one, unless image_guard is set: then the instruction is stepped over.
+ * Entry of the images at EL2 or EL3, the way into a guest and back (EL2 alone), the vectors. An
+ * exception of the image itself is a stray one, unless image_guard is set: then the instruction,
+ * one of at_execute(), is stepped over.
  */
 #define STACK 65536
 #define FRAME_PC 248 /* hvcore_arm64_frame */
@@ -25,6 +26,7 @@ _start:
     b 4f
 3:  msr vbar_el2, x0
 4:  isb
+    bl image_translate
     bl image_main
 5:  wfi
     b 5b
@@ -118,6 +120,7 @@ stray_\el:
     b image_stray
     .endm
 
+/* X18 is free: at_execute() is a function that was called, and strays do not return. */
 own_exception:
     mrs x18, CurrentEL
     tbz x18, #2, 1f

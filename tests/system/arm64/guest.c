@@ -86,7 +86,8 @@ bool guest_is_el0(enum guest_route route)
     return route == EL0_TO_EL1 || route == EL0_TO_EL2;
 }
 
-/* HCR_EL2.TGE turns stage 1 off: DC and DCT make memory Normal and Tagged then. HCRX_EL2.MCE2 says nothing of EL0. */
+/* HCR_EL2.TGE turns stage 1 off: DC and DCT make memory Normal and Tagged then. HCRX_EL2.MCE2 says
+ * nothing of EL0. */
 void guest_route(enum guest_route route, bool step)
 {
     const uint64_t tge = route == EL0_TO_EL2 ? HCR_TGE | HCR_DC | HCR_DCT : 0;

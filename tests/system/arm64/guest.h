@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest below EL2 that consists of a few instructions: a page of code, an arena of memory whose pages
- * stage 2 can take away, and vectors of EL1 that only hand on.
+ * A guest below EL2 that consists of a few instructions: a page of code, an arena of memory whose
+ * pages stage 2 can take away, and vectors of EL1 that only hand on.
  *
  * Both stages map every address to itself. Addresses may carry tags (TBI).
  */

@@ -12,6 +12,43 @@ uint64_t image_passed, image_failed, image_known, image_compared;
 volatile uint32_t image_guard;
 struct image_guarded image_guarded;
 
+/* ---- translation ---- */
+
+#define FLAT_BLOCK (UINT64_C(1) | BIT(10))                    /* AF */
+#define FLAT_MAIR UINT64_C(0xff00)                            /* 0: Device-nGnRnE, 1: Write-Back */
+#define FLAT_TCR (25 | UINT64_C(2) << 16 | BIT(23) | BIT(31)) /* 39 bits, PS 40, RES1 */
+#define SCTLR_M_C_I (BIT(0) | BIT(2) | BIT(12))
+
+static uint64_t flat[512] __attribute__((aligned(4096)));
+
+uint32_t image_level(void)
+{
+    return field(READ(CurrentEL), 2, 2);
+}
+
+void image_translate(void)
+{
+    flat[0] = FLAT_BLOCK | BIT(54); /* devices, never executed */
+    flat[RAM >> 30] = RAM | FLAT_BLOCK | 3 << 8 | 1 << 2;
+    barrier();
+    if (image_level() == 3) {
+        WRITE(mair_el3, FLAT_MAIR);
+        WRITE(tcr_el3, FLAT_TCR);
+        WRITE(ttbr0_el3, (uint64_t)(uintptr_t)flat);
+        __asm__ volatile("tlbi alle3\ndsb sy\nisb" ::: "memory");
+        WRITE(sctlr_el3, SCTLR_RES1 | SCTLR_M_C_I);
+    } else {
+        WRITE(mair_el2, FLAT_MAIR);
+        WRITE(tcr_el2, FLAT_TCR);
+        WRITE(ttbr0_el2, (uint64_t)(uintptr_t)flat);
+        __asm__ volatile("tlbi alle2\ndsb sy\nisb" ::: "memory");
+        WRITE(sctlr_el2, SCTLR_RES1 | SCTLR_M_C_I);
+    }
+    barrier();
+}
+
+/* ---- semihosting ---- */
+
 static uint64_t semihosting(uint64_t what, void *argument)
 {
     register uint64_t x0 __asm__("x0") = what;
@@ -110,25 +147,25 @@ const char *image_arguments(void)
     return line;
 }
 
-static bool begins(const char *text, const char *with)
+/* Where `text` begins with `with`: what follows, or NULL. */
+static const char *behind(const char *text, const char *with)
 {
     while (*with && *text == *with) {
         text++, with++;
     }
-    return !*with;
+    return *with ? NULL : text;
 }
 
 uint64_t image_argument(const char *key, uint64_t otherwise)
 {
-    uint64_t n = 0;
-
     for (const char *at = image_arguments(); *at; at++) {
-        if (begins(at, key)) {
-            for (; *at && *at != '='; at++) {
-            }
-            while (*at && *++at >= '0' && *at <= '9') {
-                n = 10 * n + (uint64_t)(*at - '0');
-            }
+        const char *digit = behind(at, key);
+        uint64_t n = 0;
+
+        for (; digit && *digit >= '0' && *digit <= '9'; digit++) {
+            n = 10 * n + (uint64_t)(*digit - '0');
+        }
+        if (digit) {
             return n;
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the images share: system registers, output, counts, random numbers, guests. An image is one
- * processor at EL2 or EL3, with its own translation off and nothing below.
+ * processor at EL2 or EL3, with nothing below.
  */
 #ifndef HVC_TESTS_SYSTEM_ARM64_IMAGE_H
 #define HVC_TESTS_SYSTEM_ARM64_IMAGE_H
@@ -68,6 +68,13 @@ void put_number(uint64_t n);
 extern uint64_t image_passed, image_failed, image_known, image_compared;
 
 void image_main(void);
+
+/* 2 or 3. */
+uint32_t image_level(void);
+/* The image's own translation, flat: without it all of memory is Device, where the compiler may not
+ * join accesses as it does. */
+void image_translate(void);
+
 _Noreturn void image_end(void);
 _Noreturn void image_skip(const char *why);
 _Noreturn void image_stray(uint64_t esr, uint64_t pc, uint64_t far);
@@ -77,7 +84,7 @@ bool image_complain(const char *what);
 
 /* The words behind the image's name on its command line. */
 const char *image_arguments(void);
-/* A number among them, behind `key`, or a value of the caller's. */
+/* A number among them, behind `key` ("seed="), or a value of the caller's. */
 uint64_t image_argument(const char *key, uint64_t otherwise);
 
 /* ---- chance ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory copies and sets as a test sees them: the instructions, what the registers hold between them in
- * either option (specs mops.md, 3), and what memory must hold in the end. Written from the specification
- * alone: nothing here is the unit's.
+ * Memory copies and sets as a test sees them: the instructions, what the registers hold between
+ * them in either option (specs mops.md, 3), and what memory must hold in the end. Written from the
+ * specification alone: nothing here is the unit's.
  */
 #ifndef HVC_TESTS_SYSTEM_ARM64_MOPS_H
 #define HVC_TESTS_SYSTEM_ARM64_MOPS_H
@@ -55,7 +55,8 @@ uint64_t mops_syndrome(const operation *o, enum stage stage, bool wrong);
 /* Must a copy go in this direction? 1 forward, -1 backward, 0 either. */
 int mops_direction(const operation *o);
 
-/* The same on `image`, which looks like the arena: `done` bytes of it, from its beginning or its end. */
+/* The same on `image`, which looks like the arena: `done` bytes of it, from its beginning or its
+ * end. */
 void mops_carry_out(const operation *o, uint8_t *image, uint64_t done, bool back);
 
 /* A random operation inside the arena. */

@@ -50,12 +50,13 @@ typedef struct hvc_jump {
     hvc_block *block;
 } hvc_jump;
 
+/* Large, and touched as it is used: it lives in fresh pages. */
 typedef struct hvc_code {
-    hvc_jump jump[HVC_CODE_JUMPS];
-    hvc_block *hash[HVC_CODE_HASH];
     uint32_t epoch;
     uint32_t emptied; /* how often */
-    size_t used;
+    size_t used;      /* of the arena */
+    hvc_jump jump[HVC_CODE_JUMPS];
+    hvc_block *hash[HVC_CODE_HASH];
     _Alignas(16) uint8_t arena[HVC_CODE_ARENA];
 } hvc_code;
 

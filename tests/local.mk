@@ -33,12 +33,18 @@ unit_tests = \
 	tests/unit/soft_fp \
 	tests/unit/soft_fp_encoding \
 	tests/unit/soft_fp_env \
+	tests/unit/soft_riscv64_atomic \
+	tests/unit/soft_riscv64_c \
+	tests/unit/soft_riscv64_code \
 	tests/unit/soft_riscv64_csr \
+	tests/unit/soft_riscv64_ext \
 	tests/unit/soft_riscv64_hostile \
 	tests/unit/soft_riscv64_insn \
+	tests/unit/soft_riscv64_memory \
 	tests/unit/soft_riscv64_mmu \
 	tests/unit/soft_riscv64_run \
 	tests/unit/soft_riscv64_trap \
+	tests/unit/soft_riscv64_unmap \
 	tests/unit/spe \
 	tests/unit/sse \
 	tests/unit/step \
@@ -89,7 +95,9 @@ thread_tests = \
 	tests/unit/policy \
 	tests/unit/rendezvous \
 	tests/unit/run \
-	tests/unit/soft_riscv64_run
+	tests/unit/soft_riscv64_atomic \
+	tests/unit/soft_riscv64_run \
+	tests/unit/soft_riscv64_unmap
 
 if TESTS_ENABLED
 check_PROGRAMS += $(unit_tests) $(model_drivers)
@@ -208,7 +216,8 @@ include tests/bench/local.mk
 .PHONY: check-proofs check-mutants check-models check-installed fuzz-smoke
 
 check-proofs:
-	$(srcdir)/tests/proofs/run
+	$(srcdir)/tests/proofs/run --long
+	$(srcdir)/tests/proofs/run --long --broken
 
 check-mutants: lib/libhvcore-all.la
 	$(srcdir)/tests/mutants/run .

@@ -57,15 +57,15 @@ CLEANFILES += $(bashcompletion_DATA)
 # --- its tests: need the guests, so the cross compiler, and pytest -------------------------------------
 EXTRA_DIST += tests/cli
 
-EXTRA_PROGRAMS += tests/cli/uart_driver
-tests_cli_uart_driver_SOURCES = tests/cli/uart_driver.c tools/hvcore/uart.c
-tests_cli_uart_driver_LDADD =
-CLEANFILES += tests/cli/uart_driver
+EXTRA_PROGRAMS += tests/unit/uart_driver
+tests_unit_uart_driver_SOURCES = tests/unit/uart_driver.c tools/hvcore/uart.c
+tests_unit_uart_driver_LDADD =
+CLEANFILES += tests/unit/uart_driver
 
 .PHONY: check-cli
-check-cli: tools/hvcore/hvcore tests/cli/uart_driver guests
+check-cli: tools/hvcore/hvcore tests/unit/uart_driver guests
 	HVCORE_BIN=$(abs_builddir)/tools/hvcore/hvcore HVCORE_GUESTS=$(abs_builddir)/tests/guests \
-		HVCORE_BUILD=$(abs_builddir) HVCORE_UART_DRIVER=$(abs_builddir)/tests/cli/uart_driver \
+		HVCORE_BUILD=$(abs_builddir) HVCORE_UART_DRIVER=$(abs_builddir)/tests/unit/uart_driver \
 		$(PYTHON_CFFI) -B -m pytest -q -p no:cacheprovider $(srcdir)/tests/cli
 
 # --- Debian's kernel: HVCORE_BOOTS times each way ------------------------------------------------------

@@ -172,6 +172,7 @@ static int vcpu_create(bk_vm *vm, uint32_t index, bk_vcpu **out, hvcore_error *e
     v->frame.sstatus = HVC_SSTATUS_SPP | HVC_SSTATUS_UXL_64 | vm->facts.guest_sstatus;
     v->frame.hstatus = HVC_HSTATUS_SPV | HVC_HSTATUS_SPVP | HVC_HSTATUS_VTW | HVC_HSTATUS_VSXL_64;
     v->context.vsstatus = HVC_SSTATUS_UXL_64;
+    v->context.scounteren = HVC_SCOUNTEREN_RESET;
     v->context.vstimecmp = UINT64_MAX;
     v->sys.size = v->context.size = sizeof(v->sys);
     *out = v;

@@ -46,6 +46,9 @@
 #define HVC_HENVCFG_PBMTE HVC_BIT(62)
 #define HVC_HENVCFG_STCE HVC_BIT(63)
 
+/* scounteren as firmware leaves it: VU-mode reads cycle, time, instret. Linux relies on it. */
+#define HVC_SCOUNTEREN_RESET UINT64_C(7)
+
 /* scause (Priv. 12.1.9) */
 #define HVC_CAUSE_INTERRUPT HVC_BIT(63)
 

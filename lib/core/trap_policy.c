@@ -38,7 +38,8 @@ static int compile(hvcore_vm *vm, hvcore_policy *policy, hvc_program **out, hvco
     if (!report && warns) {
         report = &own;
     }
-    /* No guest has double traps (henvcfg.DTE is 0) or SBI FWFT, and there is no debugger yet. */
+    /* No guest has double traps (henvcfg.DTE is 0), SBI FWFT switches nothing, and there is no
+     * debugger yet. */
     hvc_policy_facts facts = {.arch = vm->arch,
                               .delegatable = vm->info.delegatable,
                               .emulators = emulators,

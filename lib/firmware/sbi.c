@@ -287,12 +287,13 @@ static void legacy(const uint64_t *x, uint32_t features, hvcore_sbi_call *call)
 
 #define FUNCTIONS(list) sizeof(list) / sizeof((list)[0]), list
 
+/* those that guests call often come first */
 static const extension extensions[] = {
-    {HVCORE_SBI_TIME, HVCORE_SBI_HAS_TIMER, FUNCTIONS(timer)},
+    {HVCORE_SBI_BASE, 0, FUNCTIONS(base)},
     {HVCORE_SBI_IPI, HVCORE_SBI_HAS_HARTS, FUNCTIONS(ipi)},
     {HVCORE_SBI_RFENCE, HVCORE_SBI_HAS_HARTS, FUNCTIONS(rfence)},
+    {HVCORE_SBI_TIME, HVCORE_SBI_HAS_TIMER, FUNCTIONS(timer)},
     {HVCORE_SBI_HSM, HVCORE_SBI_HAS_HARTS, FUNCTIONS(hsm)},
-    {HVCORE_SBI_BASE, 0, FUNCTIONS(base)},
     {HVCORE_SBI_SRST, 0, FUNCTIONS(srst)},
     {HVCORE_SBI_DBCN, HVCORE_SBI_HAS_CONSOLE, FUNCTIONS(dbcn)},
     {HVCORE_SBI_FWFT, 0, FUNCTIONS(fwft)},

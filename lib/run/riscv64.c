@@ -61,7 +61,8 @@ int hvc_riscv64_begin(hvcore_vcpu *v, uint64_t pc, uint64_t arg)
     }
     sys->vsstatus = HVC_SSTATUS_UXL_64;
     sys->vsie = sys->vstvec = sys->vsscratch = sys->vsepc = sys->vscause = sys->vstval = 0;
-    sys->vsatp = sys->scounteren = sys->senvcfg = 0;
+    sys->vsatp = sys->senvcfg = 0;
+    sys->scounteren = HVC_SCOUNTEREN_RESET;
     sys->vstimecmp = UINT64_MAX;
     sys->dirty |= all;
     memset(f->x, 0, sizeof(f->x));

@@ -289,14 +289,6 @@ static int guest(hvcore_vcpu *v, hvc_run *r)
 
 /* ---- run ------------------------------------------------------------------------------------ */
 
-/* A vCPU that begins to wait has had its turn, whatever else the run comes to. */
-static void end_idle_turn(const hvcore_vcpu *v, hvc_run *r)
-{
-    if (r->turn && !may_enter(v)) {
-        *r->turn = 0;
-    }
-}
-
 static int loop(hvcore_vcpu *v, hvc_run *r)
 {
     int flow;
@@ -305,7 +297,6 @@ static int loop(hvcore_vcpu *v, hvc_run *r)
         if (flow == HVC_FLOW_ON) {
             flow = guest(v, r);
             hvc_word_leave(&v->word);
-            end_idle_turn(v, r);
         }
         if (flow == HVC_FLOW_OUTSIDE) {
             flow = hvc_outside_do(v);

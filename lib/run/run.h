@@ -42,7 +42,7 @@ int hvc_outside_do(hvcore_vcpu *v);
 /* wait.c. What a vCPU does before it may enter, beside requests. OUT; a flow. */
 int hvc_wait_off(hvcore_vcpu *v, const hvc_run *r, uint32_t bits);
 int hvc_wait_irq(hvcore_vcpu *v, const hvc_run *r, uint32_t bits);
-/* v->pending is filled: wait for an interrupt with it, or go on if there is one. GUEST; a flow. */
+/* v->pending is what an interrupt shall fill: wait for one. GUEST; a flow. */
 int hvc_wait_begin(hvcore_vcpu *v);
 
 /* sbi.c: a call of the guest. GUEST; a flow. */

@@ -7,7 +7,7 @@
 
 #include "lib/run/run.h"
 
-enum { A0 = 10, A1 = 11, ECALL_LEN = 4 };
+enum { A0 = 10, A1 = 11, A7 = 17, ECALL_LEN = 4 };
 
 #define VSTIP (UINT64_C(1) << 6)
 
@@ -220,10 +220,11 @@ static bool is_guests(const hvc_policy_table *t, uint32_t cause)
     return t->hedeleg >> cause & 1 || t->action[HVCORE_RISCV64_VS][cause].act == HVCORE_DO_REDIRECT;
 }
 
+/* Asked for by FWFT alone. */
 static bool misaligned_is_guests(const hvcore_vcpu *v)
 {
     const hvc_policy_table *t = &v->program->table;
-    return is_guests(t, HVCORE_RISCV64_LOAD_MISALIGNED) &&
+    return v->cpu.frame->x[A7] == HVCORE_SBI_FWFT && is_guests(t, HVCORE_RISCV64_LOAD_MISALIGNED) &&
            is_guests(t, HVCORE_RISCV64_STORE_MISALIGNED);
 }
 

@@ -27,16 +27,11 @@ static void wake(hvcore_vcpu *v)
 
 int hvc_wait_begin(hvcore_vcpu *v)
 {
-    uint64_t set, ticks;
-    int rc = hvc_line_pending(v, &set, &ticks);
-    if (rc || set) {
-        v->pending.filled = !rc;
-        return rc;
-    }
     v->pending.waits = 1;
     if (v->pending.kind != HVC_PENDING_STEP) {
         v->hart = HVC_HART_SUSPENDED;
     }
+    v->outside = HVC_OUTSIDE_NONE;
     return HVC_FLOW_OUTSIDE;
 }
 

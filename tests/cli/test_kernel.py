@@ -274,6 +274,16 @@ def test_initrd_that_does_not_fit(tmp_path):
     expect(boot(tmp_path, PASS, "--initrd", initrd, "--mem", "32M"), OK)
 
 
+def test_initrd_that_just_fits(tmp_path):
+    """The kernel ends where it begins, and then one byte later."""
+    initrd = write(tmp_path, bytes(5000), "initrd")
+    start = int.from_bytes(dump(tmp_path, "--initrd", initrd)["/chosen"]["linux,initrd-start"], "big")
+    room = start - RAM - TEXT_OFFSET
+    expect(boot(tmp_path, image(finish(0x5555), image_size=room), "--initrd", initrd), OK)
+    expect(boot(tmp_path, image(finish(0x5555), image_size=room + 1), "--initrd", initrd), FILE,
+           "do not fit between")
+
+
 def test_bad_initrd(tmp_path):
     expect(boot(tmp_path, PASS, "--initrd", write(tmp_path, b"", "initrd")), FILE, "it is empty")
     expect(boot(tmp_path, PASS, "--initrd", tmp_path / "none"), FILE, "none: cannot be opened")

@@ -2,7 +2,7 @@
 """The board's UART: against QEMU's own, register by register, and where QEMU says nothing, against
 the data sheet of the PC16550D (DS).
 
-HVCORE_UART_DRIVER is the program tests/cli/uart_driver. QEMU answers with its processor stopped
+HVCORE_UART_DRIVER is the program tests/unit/uart_driver. QEMU answers with its processor stopped
 (-S), and with it the time: what a FIFO does after a while is the data sheet's.
 """
 import os

@@ -2,8 +2,8 @@
 /*
  * The addresses of an arm64 stage 1 walk (DDI0487 D8.2; specs at-walker.md 3.1 to 3.3): what all
  * registers, regimes and features come to before the first fetch, and which addresses are legal
- * then; from there, over memory that may hold anything, where each level's descriptor is looked for,
- * the general way and the short one; and what a leaf's output is made of.
+ * then; from there, over memory that may hold anything, where each level's descriptor is looked
+ * for, the general way and the short one; and what a leaf's output is made of.
  */
 #include "lib/walk/arm64.c"
 #include "lib/walk/arm64_descend.c"

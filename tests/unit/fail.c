@@ -367,6 +367,15 @@ static int call_mmio(hvcore_error *e)
     return hvcore_vm_mmio_add(vm, DEV, 64, &ops, NULL, &id, e);
 }
 
+static int call_irqchip(hvcore_error *e)
+{
+    hvcore_irqchip_opts o = HVCORE_IRQCHIP_OPTS_INIT;
+
+    o.gpa = 0x40000000;
+    o.lines = 95;
+    return hvcore_irqchip_create(vm, &o, e);
+}
+
 static int call_view(hvcore_error *e)
 {
     hvcore_view *v = NULL;
@@ -445,6 +454,7 @@ static const struct call {
     {"vm_protect of two parts", call_protect_across, true, false},
     {"vcpu_create", call_vcpu, false, false},
     {"vm_mmio_add", call_mmio, false, false},
+    {"irqchip_create", call_irqchip, false, false},
     {"view_get", call_view, false, false},
     {"policy_create", call_policy, false, false},
     {"policy_rule_add", call_rule, true, false},

@@ -258,6 +258,29 @@ static void wfi_undisturbed(void)
     guest_down(&g);
 }
 
+/* An interrupt that comes when the lines have been looked at, and before the vCPU sleeps. */
+static void comes_now(void *user)
+{
+    guest *g = user;
+
+    toy.on_time = NULL;
+    irq(g, HVCORE_RISCV64_IRQ_EXTERNAL, 1);
+}
+
+static void wfi_last_moment(void)
+{
+    guest g;
+
+    if (!guest_up(&g, "toy", 1, 0, 0))
+        return;
+    set_sie(&g, SEIE | STIE);
+    push_wfi(&g);
+    toy.on_time_user = &g;
+    toy.on_time = comes_now;
+    WANT(goes_on_at(&g, HVCORE_RUN_WAIT), RAM + 4);
+    guest_down(&g);
+}
+
 /* --- timers ----------------------------------------------------------------------------------- */
 
 static void timer_toy(void)
@@ -487,6 +510,7 @@ int main(void)
         {"WFI: what wakes it", wfi_pending},
         {"WFI: deadline, cancel, pc", wfi_interrupted},
         {"WFI: pause", wfi_paused},
+        {"WFI: an interrupt in the last moment", wfi_last_moment},
         {"WFI: what does not wake it", wfi_undisturbed},
         {"timer (toy)", timer_toy},
         {"timer (bare)", timer_bare},

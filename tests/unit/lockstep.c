@@ -171,6 +171,7 @@ static void undisturbed(void)
         if (noise)
             pthread_join(thread, NULL);
         WANT(o.wrong, 0);
+        WANT(toy.calls[TOY_KICK], 0);
         hash[noise] = o.hash;
         guest_down(&g);
     }

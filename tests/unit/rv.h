@@ -180,6 +180,51 @@ static inline uint32_t rv_hsv(uint32_t width, uint32_t rs2, uint32_t rs1)
     return rv_r(0x73, 4, 0x31 + 2 * width, 0, rs1, rs2);
 }
 
+/* What A has, by funct5 (Unpriv. 13, 14); width 2: words, 3: doublewords. */
+enum {
+    RV_AMOADD = 0x00,
+    RV_AMOSWAP = 0x01,
+    RV_LR = 0x02,
+    RV_SC = 0x03,
+    RV_AMOXOR = 0x04,
+    RV_AMOOR = 0x08,
+    RV_AMOAND = 0x0c,
+    RV_AMOMIN = 0x10,
+    RV_AMOMAX = 0x14,
+    RV_AMOMINU = 0x18,
+    RV_AMOMAXU = 0x1c
+};
+
+static inline uint32_t rv_amo(uint32_t funct5, uint32_t width, uint32_t rd, uint32_t rs2,
+                              uint32_t rs1)
+{
+    return rv_r(0x2f, width, funct5 << 2, rd, rs1, rs2);
+}
+
+/* The same with aq and rl. */
+static inline uint32_t rv_amo_aqrl(uint32_t funct5, uint32_t width, uint32_t rd, uint32_t rs2,
+                                   uint32_t rs1)
+{
+    return rv_r(0x2f, width, funct5 << 2 | 3, rd, rs1, rs2);
+}
+
+/* FLW, FLD, FSW, FSD by width 2 and 3 */
+static inline uint32_t rv_fl(uint32_t width, uint32_t rd, int32_t imm, uint32_t rs1)
+{
+    return rv_i(0x07, width, rd, rs1, imm);
+}
+
+static inline uint32_t rv_fs(uint32_t width, uint32_t rs2, int32_t imm, uint32_t rs1)
+{
+    return rv_s(0x27, width, rs2, imm, rs1);
+}
+
+/* CBO.INVAL, .CLEAN, .FLUSH, .ZERO are 0, 1, 2, 4 (CMO 4). */
+static inline uint32_t rv_cbo(int32_t which, uint32_t rs1)
+{
+    return rv_i(0x0f, 2, 0, rs1, which);
+}
+
 /* --- programs --------------------------------------------------------------------------------- */
 
 /* Words that go to `at`, where the guest sees `address`. The caller knows that there is room. */
@@ -209,6 +254,14 @@ static inline void rv_put(rv_code *c, uint32_t word)
 {
     *c->at++ = word;
     c->address += 4;
+}
+
+/* 16 bits; the next word may then lie on an odd half. */
+static inline void rv_half(rv_code *c, uint16_t half)
+{
+    *(uint16_t *)(void *)c->at = half;
+    c->at = (uint32_t *)(void *)((uint16_t *)(void *)c->at + 1);
+    c->address += 2;
 }
 
 /* rd = value, in one to eight instructions. */

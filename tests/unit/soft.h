@@ -17,6 +17,7 @@
 #include "tests/unit/rv.h"
 #include "tests/unit/unit.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -44,6 +45,7 @@ typedef struct soft_vm {
     uint64_t *tables;
     uint64_t tables_pa, tables_used;
     uint64_t vs_used; /* pages of VS-stage tables, from the end of the guest's memory */
+    hvcore_riscv64_fp fp;
     hvcore_riscv64_frame frame;
     hvc_raw_trap raw;
 } soft_vm;
@@ -83,6 +85,7 @@ static inline soft_vm *soft_vm_new_isa(uint64_t isa)
         abort();
     vm->tables_used = 4;
     hvc_port_set(vm->pe, hgatp, HVC_ATP_SV39 << 60 | UINT64_C(1) << 44 | vm->tables_pa / PAGE);
+    hvc_port_fp_load(vm->pe, &vm->fp);
     soft_mode(vm, VS, GUEST);
     return vm;
 }
@@ -197,6 +200,60 @@ static inline enum hvc_port_stop soft_one(soft_vm *vm, uint32_t mode, uint32_t w
     memcpy(soft_ptr(vm, GUEST), &word, sizeof word);
     soft_mode(vm, mode, GUEST);
     return soft_steps(vm, 1);
+}
+
+/* --- several PEs ------------------------------------------------------------------------------ */
+
+/* A thread that runs one PE of a VM until its guest traps to HS-mode, or its budget is spent. */
+typedef struct soft_player {
+    pthread_t thread;
+    hvc_pe *pe;
+    hvcore_riscv64_fp fp;
+    hvcore_riscv64_frame frame;
+    hvc_raw_trap raw;
+    enum hvc_port_stop stop;
+} soft_player;
+
+/* PE `index` with the first one's tables, in VS-mode before pc. */
+static inline void soft_player_new(soft_vm *vm, soft_player *p, uint32_t index, uint64_t pc)
+{
+    memset(p, 0, sizeof *p);
+    p->pe = vm->pe;
+    if (index && hvc_port_pe_claim(vm->m, index, &p->pe))
+        abort();
+    hvc_port_set(p->pe, vsatp, hvc_port_get(vm->pe, vsatp));
+    hvc_port_set(p->pe, hgatp, hvc_port_get(vm->pe, hgatp));
+    hvc_port_fp_load(p->pe, &p->fp);
+    soft_mode(vm, VS, pc);
+    p->frame = vm->frame;
+}
+
+static inline void soft_player_free(soft_vm *vm, soft_player *p)
+{
+    if (p->pe != vm->pe)
+        hvc_port_pe_release(p->pe);
+    else
+        hvc_port_fp_load(vm->pe, &vm->fp);
+}
+
+static inline void *soft_player_main(void *arg)
+{
+    soft_player *p = arg;
+    p->stop = hvc_port_enter(p->pe, &p->frame, &p->raw);
+    return NULL;
+}
+
+static inline void soft_player_start(soft_player *p)
+{
+    if (pthread_create(&p->thread, NULL, soft_player_main, p))
+        abort();
+}
+
+/* It ended by ECALL from VS-mode. */
+static inline bool soft_player_done(soft_player *p)
+{
+    pthread_join(p->thread, NULL);
+    return p->stop == HVC_STOP_TRAP && p->raw.scause == HVCORE_RISCV64_ECALL_VS;
 }
 
 /* --- random numbers: splitmix64 --------------------------------------------------------------- */

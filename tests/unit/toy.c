@@ -100,6 +100,8 @@ static void toy_mem_written(hvcore_bk_vm *vm, const void *host, uint64_t len)
 
 static uint64_t toy_time(hvcore_bk_vm *vm)
 {
+    if (toy.on_time)
+        toy.on_time(toy.on_time_user);
     if (toy.own_time)
         return toy.now;
     return (vm->lockstep ? vm->clock : hvcore_clock_ns()) / TICK;

@@ -95,6 +95,8 @@ typedef struct toy_state {
     bool no_fp;               /* guests have no F and D */
     bool own_time;            /* time stands at `now`, and never passes by itself */
     _Atomic uint64_t now;
+    void (*on_time)(void *user); /* called when the core asks for the time */
+    void *on_time_user;
     hvcore_bk_region region; /* of the last mem_map */
     toy_vm *vm;              /* the last one made */
     toy_vcpu *vcpu[8];       /* the last one of each number */

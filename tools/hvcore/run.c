@@ -85,15 +85,10 @@ static int load_policy(struct machine *m)
     return code;
 }
 
-/* User code may read the counters cycle, time and instret: Linux has it from its firmware. */
-#define SCOUNTEREN (HVCORE_REG_CSR << 24 | 0x106 << 8 | 8)
-enum { COUNTERS = 7 };
-
 static int make_hart(struct machine *m, uint32_t index)
 {
-    const hvcore_reg regs[] = {HVCORE_REG_RISCV64_PC, HVCORE_REG_RISCV64_A0, HVCORE_REG_RISCV64_A1,
-                               SCOUNTEREN};
-    const uint64_t values[] = {m->entry, index, m->arg, m->board ? COUNTERS : 0};
+    const hvcore_reg regs[] = {HVCORE_REG_RISCV64_PC, HVCORE_REG_RISCV64_A0, HVCORE_REG_RISCV64_A1};
+    const uint64_t values[] = {m->entry, index, m->arg};
     hvcore_vcpu_opts opts = HVCORE_VCPU_OPTS_INIT;
     hvcore_error err = HVCORE_ERROR_INIT;
     struct hart *h = &m->hart[index];

@@ -106,7 +106,7 @@ bool hvc_soft_store(soft_pe *pe, uint64_t va, uint32_t size, uint64_t value)
 
 /* --- faults ----------------------------------------------------------------------------------- */
 
-/* Only guest-page faults have htinst; an implicit access has its pseudo-instruction already. */
+/* An implicit access has its pseudo-instruction already. */
 uint64_t hvc_soft_data_fault(soft_pe *pe, const hvc_insn *insn, uint64_t pc, uint64_t va)
 {
     hvc_raw_trap *t = &pe->fault;
@@ -167,10 +167,7 @@ uint64_t hvc_soft_op_fs(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t
 
 /* --- cache blocks ------------------------------------------------------------------------------ */
 
-/*
- * menvcfg allows everything here. The hypervisor's refusal is a virtual instruction, in VU-mode
- * the guest's is an illegal one's kin: also virtual (CMO 2.4).
- */
+/* menvcfg allows everything here, so whoever refuses, it is a virtual instruction (CMO 2.4). */
 static bool permitted(const soft_pe *pe, uint64_t bits)
 {
     if (!(pe->port.henvcfg & bits))
@@ -178,8 +175,7 @@ static bool permitted(const soft_pe *pe, uint64_t bits)
     return pe->mode == HVCORE_RISCV64_VS || pe->port.senvcfg & bits;
 }
 
-/* The block at rs1, or NULL with the trap's pc in *next. Any of load or store permission is enough
- * to clean, and only a store's to zero; both are store accesses when they fail. */
+/* The block at va as a store sees it, or NULL with the trap's pc in *next. */
 static uint8_t *block(soft_pe *pe, uint64_t va, const hvc_insn *insn, uint64_t pc, uint64_t *next)
 {
     uint8_t *p = hvc_soft_mmu(pe, va, HVCORE_RISCV64_STORE);
@@ -188,7 +184,10 @@ static uint8_t *block(soft_pe *pe, uint64_t va, const hvc_insn *insn, uint64_t p
     return p ? p - va % CBO_BLOCK : NULL;
 }
 
-/* Memory is always coherent here: nothing is left to do once the access is known to be right. */
+/*
+ * Permission to load is enough; without any it is a store that has failed (CMO 2.5). Memory is
+ * always coherent here: nothing is left to do then.
+ */
 static uint64_t clean(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc, uint64_t enable)
 {
     uint64_t va = x[insn->rs1], next = SOFT_NEXT;

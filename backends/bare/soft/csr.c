@@ -275,6 +275,8 @@ static uint64_t written(soft_pe *pe, uint64_t pc, uint32_t number)
         hvc_soft_mmu_context(pe);
     if (!changes_interrupts(number))
         return SOFT_NEXT;
+    if (number == STIMECMP)
+        hvc_soft_cut(pe); /* in lockstep a slice ends where the timer comes */
     uint64_t next = hvc_soft_interrupt(pe, pc + 4);
     return next == pc + 4 ? SOFT_NEXT : next;
 }

@@ -175,7 +175,7 @@ static bool decode(const soft_pe *pe, uint32_t word, hvc_insn *insn)
     if (r) {
         uint32_t imm = immediate(word, r->form);
         op = operation(r, rd, imm, isa);
-        if (op != SOFT_OP_load_x0 && op != SOFT_OP_astray)
+        if (op != SOFT_OP_load_x0)
             insn->imm = (int32_t)imm;
     }
     insn->go = pe->labels[op];

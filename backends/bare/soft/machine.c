@@ -115,6 +115,7 @@ void hvc_soft_code_page(hvc_machine *m, const uint8_t *host)
     _Atomic uint64_t *set = &m->code_pages[bit / 64];
     if (!(atomic_load_explicit(set, memory_order_relaxed) & HVC_BIT(bit % 64)))
         atomic_fetch_or(set, HVC_BIT(bit % 64));
+    atomic_thread_fence(memory_order_seq_cst); /* the code is read after this, see written() */
 }
 
 static bool has_code(hvc_machine *m, uintptr_t host)
@@ -125,6 +126,7 @@ static bool has_code(hvc_machine *m, uintptr_t host)
 
 void hvc_soft_written(hvc_machine *m, const void *host, uint64_t len)
 {
+    atomic_thread_fence(memory_order_seq_cst); /* either the PE's mark or our bytes are seen */
     uintptr_t last = (uintptr_t)host + len - 1;
     bool found = len / SOFT_PAGE >= SOFT_CODE_PAGES;
     for (uintptr_t at = (uintptr_t)host & ~(SOFT_PAGE - 1); !found && at <= last; at += SOFT_PAGE)

@@ -96,8 +96,10 @@ void hvc_soft_mmu_forget(soft_pe *pe)
     if (!pe->epoch)
         memset(pe->tlbs, 0, sizeof pe->tlbs);
     forget_jumps(pe);
-    pe->wide_from = UINT64_MAX;
-    pe->wide_to = 0;
+    for (uint32_t half = 0; half < 2; half++) {
+        pe->wide_from[half] = UINT64_MAX;
+        pe->wide_to[half] = 0;
+    }
 }
 
 /* Of this VMID; with an ASID global entries stay (Priv. 12.2.1). */
@@ -132,7 +134,9 @@ static bool maybe_code(const soft_pe *pe, const soft_fence *fence)
 /* The entries of one address lie in one slot of each array, but those of a superpage are scattered. */
 void hvc_soft_mmu_fence(soft_pe *pe, const soft_fence *fence)
 {
-    bool wide = !fence->has_va || (fence->va >= pe->wide_from && fence->va <= pe->wide_to);
+    uint64_t half = fence->va >> 63;
+    bool wide =
+        !fence->has_va || (fence->va >= pe->wide_from[half] && fence->va <= pe->wide_to[half]);
     if (!fence->has_va && !fence->has_asid) {
         hvc_soft_mmu_forget(pe);
     } else if (wide) {
@@ -175,7 +179,7 @@ void hvc_soft_mmu_init(soft_pe *pe)
 {
     pe->walk = (hvcore_riscv64_walk_mem){.user = pe, .read64 = read64, .cas64 = cas64};
     pe->bank_epoch = atomic_load(&pe->machine->bank_epoch);
-    pe->wide_from = UINT64_MAX;
+    pe->wide_from[0] = pe->wide_from[1] = UINT64_MAX;
 }
 
 /* --- a miss ----------------------------------------------------------------------------------- */
@@ -213,11 +217,6 @@ static bool walk(soft_pe *pe, uint64_t va, uint32_t access, hvcore_riscv64_walk_
     return false;
 }
 
-static soft_tlb *slot(soft_pe *pe, uint64_t va, uint32_t access)
-{
-    return &pe->tlb[access][(va / SOFT_PAGE) % SOFT_TLB];
-}
-
 /* A global page is everybody's: it takes on the ASID of who uses it. */
 static bool adopt(soft_pe *pe, soft_tlb *e, uint64_t va)
 {
@@ -234,11 +233,11 @@ static uint32_t log2_of(uint64_t n)
 
 static void widen(soft_pe *pe, uint64_t va, uint64_t size)
 {
-    uint64_t from = va & ~(size - 1), to = va | (size - 1);
+    uint64_t from = va & ~(size - 1), to = va | (size - 1), half = va >> 63;
     if (size == SOFT_PAGE)
         return;
-    pe->wide_from = from < pe->wide_from ? from : pe->wide_from;
-    pe->wide_to = to > pe->wide_to ? to : pe->wide_to;
+    pe->wide_from[half] = from < pe->wide_from[half] ? from : pe->wide_from[half];
+    pe->wide_to[half] = to > pe->wide_to[half] ? to : pe->wide_to[half];
 }
 
 static bool refill(soft_pe *pe, soft_tlb *e, uint64_t va, uint32_t access)
@@ -260,7 +259,7 @@ static bool refill(soft_pe *pe, soft_tlb *e, uint64_t va, uint32_t access)
 
 uint8_t *hvc_soft_mmu_miss(soft_pe *pe, uint64_t va, uint32_t access)
 {
-    soft_tlb *e = slot(pe, va, access);
+    soft_tlb *e = hvc_soft_slot(pe, va, access);
     if (!adopt(pe, e, va) && !refill(pe, e, va, access))
         return NULL;
     return e->host + (va & (SOFT_PAGE - 1));

@@ -46,6 +46,8 @@ static int claim_locked(hvc_machine *m, uint32_t index, soft_pe *pe)
     if (m->slot[index].pe)
         return -HVCORE_E_BUSY;
     m->slot[index].pe = pe;
+    if (index >= atomic_load(&m->claimed))
+        atomic_store(&m->claimed, index + 1);
     return 0;
 }
 
@@ -142,10 +144,8 @@ static bool due(soft_pe *pe, enum hvc_port_stop *stop)
 void hvc_soft_spend(soft_pe *pe, uint32_t work)
 {
     pe->heavy += work;
-    if (pe->heavy >= SOFT_HEAVY && pe->left > 0) {
-        pe->withheld += pe->left;
-        pe->left = 0;
-    }
+    if (pe->heavy >= SOFT_HEAVY)
+        hvc_soft_cut(pe);
 }
 
 /* In lockstep the timer comes with its instruction. */
@@ -207,8 +207,8 @@ static uint64_t slice(soft_pe *pe, uint64_t pc)
 
 static void end(soft_pe *pe, enum hvc_port_stop stop)
 {
-    if (stop != HVC_STOP_INSN_LIMIT)
-        hvc_soft_unreserve(pe);
+    if (stop != HVC_STOP_INSN_LIMIT && !pe->machine->lockstep)
+        hvc_soft_unreserve(pe); /* nobody knows when it comes back */
     if (pe->port.fp && pe->fp_env.host) {
         hvc_soft_get_fcsr(pe);
         hvc_soft_fp_leave(&pe->fp_env);

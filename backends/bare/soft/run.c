@@ -8,6 +8,8 @@
 
 #include "backends/bare/soft/insns.h"
 
+#define DECODE_COST 4 /* of an instruction, in instructions */
+
 #define OFFSET(insn) ((uint64_t)(insn)->at * 2)
 #define PC (base + OFFSET(i))
 #define NEXT_PC (base + OFFSET(i + 1))
@@ -134,7 +136,10 @@ static hvc_block *look_up(soft_pe *pe, uint64_t pc)
         return NULL;
     uint32_t room = (uint32_t)(SOFT_PAGE - (pc & (SOFT_PAGE - 1)));
     hvc_soft_code_page(pe->machine, host);
+    size_t used = pe->code.used;
     hvc_block *b = hvc_code_find(&pe->code, host, room, hvc_soft_decode, pe);
+    if (used != pe->code.used)
+        hvc_soft_spend(pe, DECODE_COST * (b ? b->count : 1));
     if (!b)
         return hvc_soft_single(pe, pc); /* it goes on in the next page */
     hvc_soft_mmu_fetched(pe, pc);
@@ -142,7 +147,14 @@ static hvc_block *look_up(soft_pe *pe, uint64_t pc)
     return b;
 }
 
-uint64_t hvc_soft_run(soft_pe *pe, uint64_t pc, hvc_block *first)
+/* Labels are compared across calls: there must be one copy of this function. */
+#ifdef __clang__
+__attribute__((noinline))
+#else
+__attribute__((noinline, noclone))
+#endif
+uint64_t
+hvc_soft_run(soft_pe *pe, uint64_t pc, hvc_block *first)
 {
     /* clang-format off */
     static const void *const labels[SOFT_OPS] = {
@@ -185,10 +197,14 @@ enter:
     i = b->insn;
     GO;
 
-    /* Find the block at pc, and remember that `from` leads there if that is in its page. */
+    /*
+     * Find the block at pc, and remember that `from` leads there if that is in its page: of the
+     * guest and of the host, which may differ while a page's table entry has changed unfenced.
+     */
 link : {
     uint32_t emptied = pe->code.emptied;
     uint64_t page = base & ~(SOFT_PAGE - 1);
+    uintptr_t host = (uintptr_t)from->host - (base - page);
     const hvc_jump *j = hvc_code_jump(&pe->code, pc);
     b = j->block;
     if (!(!((j->pc ^ pc) | (j->tag ^ pe->jump_tag)) && b->epoch == pe->code.epoch))
@@ -196,7 +212,7 @@ link : {
     if (!b)
         goto fetch_fault;
     if ((pc & ~(SOFT_PAGE - 1)) == page && emptied == pe->code.emptied && b != &pe->single.block &&
-        from != &pe->single.block)
+        from != &pe->single.block && (uintptr_t)b->host == host + (pc - page))
         from->follow[from_way] = b;
     goto enter;
 }

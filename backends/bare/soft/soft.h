@@ -84,9 +84,11 @@ struct hvc_machine {
     _Atomic uint64_t code_pages[SOFT_CODE_PAGES / 64]; /* a set of host pages, by a hash */
     soft_index index;
     uint32_t max_pes;
+    _Atomic uint32_t claimed; /* PEs from this number on have never been claimed */
     struct {
         soft_pe *pe;
         _Atomic uintptr_t reserved; /* the host's address of its reservation set, 0: none */
+        uint64_t apart[6];          /* a cache line each */
     } slot[];                       /* max_pes of them */
 };
 
@@ -98,13 +100,12 @@ uint8_t *hvc_soft_bank_ptr(hvc_machine *m, uint64_t pa, uint64_t size);
 
 /* --- PE --------------------------------------------------------------------------------------- */
 
-#define SOFT_NEXT UINT64_C(3)   /* no pc: go on with the instruction that follows */
-#define SOFT_STOP UINT64_C(1)   /* no pc: the trap leaves enter */
-#define SOFT_NO_PAGE UINT64_MAX /* no address of a page */
-#define SOFT_CONTEXTS 8         /* whose jumps are remembered */
-#define SOFT_TLB 256            /* slots of each TLB array, a power of two */
-#define SOFT_SLICE 2048         /* instructions between two looks at kick and clock */
-#define SOFT_HEAVY 2048         /* heavy work that ends a slice, in instructions */
+#define SOFT_NEXT UINT64_C(3) /* no pc: go on with the instruction that follows */
+#define SOFT_STOP UINT64_C(1) /* no pc: the trap leaves enter */
+#define SOFT_CONTEXTS 8       /* whose jumps are remembered */
+#define SOFT_TLB 256          /* slots of each TLB array, a power of two */
+#define SOFT_SLICE 2048       /* instructions between two looks at kick and clock */
+#define SOFT_HEAVY 2048       /* heavy work that ends a slice, in instructions */
 
 /* An instruction out of line. Returns SOFT_NEXT, SOFT_STOP or a pc. */
 typedef uint64_t soft_op(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc);
@@ -156,14 +157,17 @@ struct soft_pe {
     uint32_t code_epoch; /* of the machine, when the decoded code was valid */
     struct {
         uint64_t tag, jump_tag;
-    } context[SOFT_CONTEXTS];    /* of jumps, see mmu.c */
-    uint64_t jump_tags;          /* how many there have been */
-    uint64_t fetched[16];        /* a set of pages, by a hash: what jumps remember */
-    uint64_t wide_from, wide_to; /* where pages come from VS-stage leaves of more than a page */
+    } context[SOFT_CONTEXTS];          /* of jumps, see mmu.c */
+    uint64_t jump_tags;                /* how many there have been */
+    uint64_t fetched[16];              /* a set of pages, by a hash: what jumps remember */
+    uint64_t wide_from[2], wide_to[2]; /* where VS-stage leaves have more than a page, in the lower
+                                          and in the upper half of the addresses */
     hvcore_riscv64_walk_mem walk;
 
-    uint64_t reserved_value; /* what LR read */
-    uint32_t reserved_age;   /* slices since then */
+    uint8_t *reserved_at; /* by LR: where, how wide, what it read, and when */
+    bool reserved_wide;
+    uint64_t reserved_value;
+    uint64_t reserved_since; /* attempts */
 
     hvc_soft_fp_env fp_env;
     const void *const *labels; /* of run.c, by enum soft_opcode */
@@ -268,6 +272,14 @@ static inline uint64_t hvc_soft_done(const soft_pe *pe)
 }
 /* Work that takes longer than an instruction, in instructions. */
 void hvc_soft_spend(soft_pe *pe, uint32_t work);
+/* The slice ends with the block that executes. */
+static inline void hvc_soft_cut(soft_pe *pe)
+{
+    if (pe->left > 0) {
+        pe->withheld += pe->left;
+        pe->left = 0;
+    }
+}
 
 /* --- mmu.c ------------------------------------------------------------------------------------ */
 
@@ -291,7 +303,7 @@ void hvc_soft_mmu_fetched(soft_pe *pe, uint64_t va);
  * bytes (a power of two up to 8): a misaligned one never does, because the low bits take part in
  * the comparison.
  */
-static inline const soft_tlb *hvc_soft_slot(const soft_pe *pe, uint64_t va, uint32_t access)
+static inline soft_tlb *hvc_soft_slot(const soft_pe *pe, uint64_t va, uint32_t access)
 {
     return &pe->tlb[access][(va / SOFT_PAGE) % SOFT_TLB];
 }

@@ -102,33 +102,20 @@ uint64_t hvc_soft_op_virtual(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uin
 
 /* --- jumps to where no instruction can be ------------------------------------------------------ */
 
-static bool taken(const uint64_t *x, const hvc_insn *insn)
+static bool taken(const uint64_t *x, const hvc_insn *insn, uint32_t funct3)
 {
     uint64_t a = x[insn->rs1], b = x[insn->rs2];
-    uint32_t funct3 = (uint32_t)insn->imm >> 12 & 7;
     bool yes = funct3 < 2 ? a == b : funct3 < 6 ? (int64_t)a < (int64_t)b : a < b;
     return yes != (funct3 & 1);
-}
-
-static uint64_t branch_offset(uint32_t word)
-{
-    return (uint64_t)((int64_t)(int32_t)(word & 0x80000000u) >> 19) | (word << 4 & 0x800) |
-           (word >> 20 & 0x7e0) | (word >> 7 & 0x1e);
-}
-
-static uint64_t jump_offset(uint32_t word)
-{
-    return (uint64_t)((int64_t)(int32_t)(word & 0x80000000u) >> 11) | (word & 0xff000) |
-           (word >> 9 & 0x800) | (word >> 20 & 0x7fe);
 }
 
 /* A jump or branch of 4-byte instructions whose target is not aligned (Unpriv. 2.5). */
 uint64_t hvc_soft_op_astray(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
 {
-    uint32_t word = (uint32_t)insn->imm;
+    uint32_t word = hvc_soft_bits(pe, insn);
     bool branch = !(word & 4);
-    if (branch && !taken(x, insn))
+    if (branch && !taken(x, insn, word >> 12 & 7))
         return SOFT_NEXT;
-    uint64_t target = pc + (branch ? branch_offset(word) : jump_offset(word));
-    return hvc_soft_trap_plain(pe, pc, HVCORE_RISCV64_INSN_MISALIGNED, target);
+    return hvc_soft_trap_plain(pe, pc, HVCORE_RISCV64_INSN_MISALIGNED,
+                               pc + (uint64_t)(int64_t)insn->imm);
 }

@@ -15,13 +15,14 @@ Objects hold what they need: any order of going out of scope is right. A vCPU is
 a time; cancel() may be called by any. The interpreter's lock is released while a guest runs.
 """
 from ._errors import Error, PolicyError
-from ._exits import (Cancelled, Deadline, Exit, FixupFailed, Halt, Hypercall, InsnLimit, Mmio, Reset,
-                     Shutdown, Stopped, Storm, Trap)
+from ._exits import (Cancelled, Deadline, Exit, FixupFailed, Halt, Hypercall, InsnLimit, Mmio, Off,
+                     Reset, Shutdown, Stopped, Storm, Trap)
 from ._machine import VM, Memory, MmioVerdict, Registers, Vcpu, backends, version
 from ._policy import Enforcer, Policy, ReportItem, TrapDo
 
 __all__ = [
     "VM", "Memory", "Vcpu", "Registers", "MmioVerdict", "Policy", "ReportItem", "Enforcer", "TrapDo",
-    "Error", "PolicyError", "Exit", "Mmio", "Hypercall", "Trap", "Halt", "Shutdown", "Reset",
-    "Cancelled", "Deadline", "InsnLimit", "Stopped", "Storm", "FixupFailed", "backends", "version",
+    "Error", "PolicyError", "Exit", "Mmio", "Hypercall", "Trap", "Halt", "Off", "Shutdown",
+    "Reset", "Cancelled", "Deadline", "InsnLimit", "Stopped", "Storm", "FixupFailed", "backends",
+    "version",
 ]

@@ -48,6 +48,11 @@ class Halt(Exit):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Off(Exit):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shutdown(Exit):
     type: int
     reason: int
@@ -97,6 +102,7 @@ _KINDS: dict[int, tuple[type[Exit], str, tuple[str, ...]]] = {
     lib.HVCORE_EXIT_HYPERCALL: (Hypercall, "hypercall", ("nr", "fid")),
     lib.HVCORE_EXIT_TRAP: (Trap, "", ()),
     lib.HVCORE_EXIT_HALT: (Halt, "", ()),
+    lib.HVCORE_EXIT_OFF: (Off, "", ()),
     lib.HVCORE_EXIT_SHUTDOWN: (Shutdown, "reset", ("type", "reason")),
     lib.HVCORE_EXIT_RESET: (Reset, "reset", ("type", "reason")),
     lib.HVCORE_EXIT_CANCELLED: (Cancelled, "cancelled", ("token",)),

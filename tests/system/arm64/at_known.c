@@ -169,10 +169,16 @@ static bool is_small(const stage *t)
     return t->out < largest;
 }
 
-static bool offset_may(const state *s, const outcome *unit)
+static bool offset_1_may(const state *s, const outcome *unit)
 {
     (void)unit;
-    return is_small(&s->s1) || (s->two && is_small(&s->s2));
+    return is_small(&s->s1);
+}
+
+static bool offset_2_may(const state *s, const outcome *unit)
+{
+    (void)unit;
+    return s->two && is_small(&s->s2);
 }
 
 /* A field PS of 48 bits at least. */
@@ -181,12 +187,17 @@ static uint64_t raised(uint64_t tcr, uint32_t at)
     return field(tcr, at, 3) >= 5 ? tcr : (tcr & ~MASK(at + 2, at)) | UINT64_C(5) << at;
 }
 
-static void offset_vary(const state *s, variant *v)
+static void offset_1_vary(const state *s, variant *v)
 {
     bool single = at_regime(s) == HVCORE_ARM64_REGIME_EL2;
 
     v->sys.tcr_el1 = raised(v->sys.tcr_el1, 32);
     v->sys.tcr_el2 = raised(v->sys.tcr_el2, single ? 16 : 32);
+}
+
+static void offset_2_vary(const state *s, variant *v)
+{
+    (void)s;
     v->sys.vtcr_el2 = raised(v->sys.vtcr_el2, 16);
 }
 
@@ -268,10 +279,12 @@ static const known table[] = {
     {"HCR.PTW counts without stage 2", ptw_vm0_may, NULL, ptw_vm0_turn},
     {"OA[51:48] is ignored where the output size is 48 or less", high_may, high_vary, NULL},
     {"TTBR[5:2] is ignored where the output size is 48 or less", high_may, base_vary, NULL},
-    {"the offset in a block may exceed the output size", offset_may, offset_vary, NULL},
+    {"stage 1: the offset in a block may exceed the output size", offset_1_may, offset_1_vary,
+     NULL},
+    {"stage 2: the offset in a block may exceed the output size", offset_2_may, offset_2_vary,
+     NULL},
     {"Contiguous is ignored", contiguous_may, contiguous_vary, NULL},
     {"FWB: Device of stage 2 replaces that of stage 1", known_both_may, NULL, known_fwb_device},
-    {"FWB: reserved MemAttr is Device-nGnRnE", known_both_may, NULL, known_fwb_reserved},
     {"Normal's inner nibble is read as a Device type", known_both_may, NULL, known_nibble},
     {"Write-Through loses the Transient hint", known_both_may, NULL, known_transient},
     {"a lower nibble of 0 in MAIR is combined as it stands", known_both_may, NULL, known_raw},

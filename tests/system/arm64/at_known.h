@@ -33,6 +33,6 @@ static inline bool known_is_success(const outcome *o)
 
 known_may known_c_may, known_cd_may, known_both_may;
 known_vary known_c, known_cd, known_xs;
-known_turn known_fwb_device, known_fwb_reserved, known_nibble, known_transient, known_raw;
+known_turn known_fwb_device, known_nibble, known_transient, known_raw;
 
 #endif

@@ -85,18 +85,6 @@ void known_fwb_device(state *s, const variant *v, const outcome *hardware, outco
     }
 }
 
-/* FWB: values of MemAttr that are reserved become Device-nGnRnE. */
-void known_fwb_reserved(state *s, const variant *v, const outcome *hardware, outcome *unit)
-{
-    combination c;
-
-    (void)hardware;
-    if (combination_of(s, v, unit, &c) && c.fwb && (c.two & 8 || c.two == 4)) {
-        set_attr(unit, 0);
-        set_outer(unit);
-    }
-}
-
 /* No FWB: Device with Normal is that Device. QEMU reads the Normal side's inner nibble as one too.
  */
 void known_nibble(state *s, const variant *v, const outcome *hardware, outcome *unit)

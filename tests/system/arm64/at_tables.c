@@ -138,10 +138,11 @@ static uint64_t any_place(state *s, const stage *t, uint32_t size)
 
 /* ---- descriptors ---- */
 
+/* Without reserved memory types. */
 static uint64_t any_attributes(const stage *t, int32_t level)
 {
-    static const uint8_t usual[] = {15, 15, 5, 7, 6, 10, 11, 13, 14, 1},
-                         fwb[] = {6, 6, 7, 5, 0, 1, 2, 3};
+    static const uint8_t usual[] = {15, 15, 15, 15, 5, 6, 7, 9, 10, 11, 13, 14, 0, 1, 2, 3};
+    static const uint8_t fwb[] = {6, 6, 6, 6, 7, 7, 5, 5, 0, 1, 2, 3};
     static const uint8_t s2ap[] = {3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 2, 0};
     uint64_t d = below(512) << 55 | below(4) << 53 | bits_any(30, DESC_DBM) | below(2) << 11;
 
@@ -153,9 +154,6 @@ static uint64_t any_attributes(const stage *t, int32_t level)
         return d | below(8) << 2 | below(2) << 5;
     }
     d |= (uint64_t)s2ap[below(COUNT(s2ap))] << AP_SHIFT;
-    if (chance(2)) {
-        return d | below(16) << 2;
-    }
     return d | (uint64_t)(t->fwb ? fwb[below(COUNT(fwb))] : usual[below(COUNT(usual))]) << 2;
 }
 
@@ -217,7 +215,7 @@ static uint64_t spoilt(const stage *t, uint64_t d, uint32_t lsb)
     case 6:
         return (d & ~put_address(t, MASK(51, 16))) | put_address(t, NOWHERE + (below(256) << 21));
     default:
-        return d ^ (t->ds ? DESC_AF : BIT(2 + below(8)));
+        return d ^ BIT(t->ds ? 10 : 6 + below(4));
     }
 }
 

@@ -5,7 +5,7 @@
 
 #include "lib/host/mem.h"
 
-enum { UNIT = 2 }; /* code is made of these, and aligned to them */
+enum { UNIT = 2, LONGEST_CHAIN = 64 }; /* code is made of these, and aligned to them */
 
 /* Memory that guests may be writing. */
 static void copy(uint8_t *to, const uint8_t *from, uint32_t bytes)
@@ -77,8 +77,11 @@ hvc_block *hvc_code_find(hvc_code *code, const uint8_t *host, uint32_t bytes,
                          hvc_code_decoder *decode, void *user)
 {
     hvc_block **link = chain_of(code, host), *b;
-    while ((b = *link) && b->host != host)
+    uint32_t tries = 0;
+    while ((b = *link) && b->host != host && tries++ < LONGEST_CHAIN)
         link = &b->next;
+    if (b && b->host != host)
+        b = NULL; /* a guest can make chains long: then there are two of the same, which is no harm */
     if (b && b->epoch == code->epoch)
         return b;
     if (b && unchanged(b)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The board's UART behind lines of text, for test_uart.py. Numbers are hexadecimal.
+ * The board's UART behind lines of text, for tests/cli/test_uart.py. Numbers are hexadecimal.
  *
  *   r REGISTER         answers the value
  *   w REGISTER VALUE   answers what goes out, or -

@@ -125,6 +125,28 @@ def test_echo_does_the_same_in_qemu(tmp_path):
         assert qemu.wait(timeout=LONG) == 8
 
 
+# --- registers of one byte, and no others: what is not there is an access fault (5, 7) ----------
+
+UART_ACCESS = {
+    "lbu 5": (0x00534383, 0), "lbu 8": (0x00834383, 5), "lhu 0": (0x00035383, 5),
+    "lw 0": (0x00032383, 5), "ld 0": (0x00033383, 5), "sb 7": (0x007303A3, 0),
+    "sb 8": (0x00730423, 7), "sh 0": (0x00731023, 7), "sw 0": (0x00732023, 7),
+    "sd 0": (0x00733023, 7),
+}
+
+
+@pytest.mark.parametrize("insn,cause", UART_ACCESS.values(), ids=UART_ACCESS)
+def test_access_to_the_uart(tmp_path, insn, cause):
+    """The trap handler, at 64, reports scause as the code of a failure."""
+    code = words(0x00000297, 0x04028293, 0x10529073,  # auipc t0, 0; addi t0, t0, 64; csrw stvec, t0
+                 0x10000337, insn) + finish(0x5555)   # lui t1, 0x10000; the access, by t2
+    handler = words(0x14202573, 0x01051513,           # csrr a0, scause; slli a0, a0, 16
+                    0x00003337, 0x33330313,           # t1 = 0x3333
+                    0x00A36333, 0x001002B7, 0x0062A023)  # or; lui t0, 0x100; sw t1, 0(t0)
+    result = boot(tmp_path, image(code.ljust(64, b"\0") + handler))
+    expect(result, GUEST_FAILED if cause else OK, rf"\(code {cause}\)" if cause else "1 hart")
+
+
 # --- limits -------------------------------------------------------------------------------------
 
 
@@ -277,7 +299,8 @@ def test_initrd_that_does_not_fit(tmp_path):
 def test_initrd_that_just_fits(tmp_path):
     """The kernel ends where it begins, and then one byte later."""
     initrd = write(tmp_path, bytes(5000), "initrd")
-    start = int.from_bytes(dump(tmp_path, "--initrd", initrd)["/chosen"]["linux,initrd-start"], "big")
+    chosen = dump(tmp_path, "--initrd", initrd)["/chosen"]
+    start = int.from_bytes(chosen["linux,initrd-start"], "big")
     room = start - RAM - TEXT_OFFSET
     expect(boot(tmp_path, image(finish(0x5555), image_size=room), "--initrd", initrd), OK)
     expect(boot(tmp_path, image(finish(0x5555), image_size=room + 1), "--initrd", initrd), FILE,

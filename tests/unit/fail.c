@@ -370,10 +370,24 @@ static int call_mmio(hvcore_error *e)
 static int call_irqchip(hvcore_error *e)
 {
     hvcore_irqchip_opts o = HVCORE_IRQCHIP_OPTS_INIT;
+    hvcore_vm_opts fresh = HVCORE_VM_OPTS_INIT; /* the other one has run */
+    bool was = armed;
+    int rc;
 
+    fresh.arch = HVCORE_ARCH_RISCV64;
+    fresh.backend = backend;
+    armed = false;
+    OK(hvcore_vm_create(ctx, &fresh, &vm2, NULL));
+    armed = was;
     o.gpa = 0x40000000;
     o.lines = 95;
-    return hvcore_irqchip_create(vm, &o, e);
+    rc = hvcore_irqchip_create(vm2, &o, e);
+    armed = false;
+    if (rc) {
+        hvcore_vm_unref(vm2);
+        vm2 = NULL;
+    }
+    return rc;
 }
 
 static int call_view(hvcore_error *e)

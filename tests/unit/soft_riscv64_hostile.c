@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hostile guests on the software machine: random instructions in VS and VU over random tables, with
- * random registers. Nothing but banks may be touched (guard pages and sanitizers watch), enter
- * comes back, and what it says is well-formed. HVC_HOSTILE_WORDS sets how many instructions are
- * attempted.
+ * Hostile guests on the software machine: random instructions of every kind that it has, in VS and
+ * VU over random tables, with random registers, alone and as four PEs that share code, data and
+ * page tables. Nothing but banks may be touched (guard pages and sanitizers watch), enter comes
+ * back, and what it says is well-formed. HVC_HOSTILE_WORDS sets how many instructions are
+ * attempted, by the one PE and by the four together.
  */
 #include "tests/unit/soft.h"
 
-#include <pthread.h>
+#include "backends/bare/soft/insns.h"
+
 #include <stdio.h>
 
 #define CODE_PAGES 16 /* random code at the beginning of the guest's memory */
 #define VA_PAGES 64   /* random virtual pages from zero on */
+#define PES 4
+#define ALL_ISA                                                                           \
+    (HVCORE_RISCV64_ISA_DEFAULT | HVCORE_RISCV64_ISA_SVADU | HVCORE_RISCV64_ISA_SVNAPOT | \
+     HVCORE_RISCV64_ISA_SVPBMT)
 
 /* One PE's life; several share the memory. */
 typedef struct attacker {
     pthread_t thread;
     soft_vm *vm;
     hvc_pe *pe;
+    hvcore_riscv64_fp fp;
     hvcore_riscv64_frame frame;
     hvc_raw_trap raw;
     uint64_t seed, words, traps, bad;
@@ -32,28 +39,48 @@ static uint64_t pick(uint64_t *seed, const uint64_t *list, size_t n)
 
 #define PICK(seed, list) pick(seed, list, sizeof(list) / sizeof((list)[0]))
 
-/* Any bits, most of them in an opcode that exists. */
+/* Every encoding that there is: the bits that are fixed, and what they are. */
+#define KIND(name, mask, match, ...) {mask, match},
+#define KIND_(...) KIND(__VA_ARGS__)
+/* clang-format off */
+static const uint32_t kinds[][2] = {
+    SOFT_REGISTER(KIND_) SOFT_IMMEDIATE(KIND_) SOFT_LOADS(KIND_) SOFT_STORES(KIND_)
+    SOFT_BRANCHES(KIND_) SOFT_SPECIAL(KIND_) SOFT_CALLS(KIND_) SOFT_ENDS(KIND_)
+    HVC_SOFT_FP(KIND_)
+};
+/* clang-format on */
+
+static uint32_t random_csr(uint64_t *seed)
+{
+    static const uint64_t csrs[] = {0x100, 0x100, 0x104, 0x105, 0x106, 0x10a, 0x140, 0x141,
+                                    0x142, 0x143, 0x144, 0x14d, 0x180, 0xc00, 0xc01, 0xc02,
+                                    0x001, 0x002, 0x003, 0x600, 0x200, 0x24d, 0x300, 0xf14};
+    return (uint32_t)PICK(seed, csrs) << 20;
+}
+
+/* Any bits; an encoding that exists with any fields; two compressed ones; what matters most. */
 static uint32_t random_word(uint64_t *seed)
 {
-    static const uint64_t opcodes[] = {0x03, 0x03, 0x0f, 0x13, 0x17, 0x1b, 0x23, 0x23,
-                                       0x33, 0x37, 0x3b, 0x63, 0x67, 0x6f, 0x73, 0x73};
     static const uint64_t plain[] = {0x00000073, 0x00100073, 0x10200073, 0x10200073,
                                      0x10500073, 0x12000073, 0x12b50073, 0x0000100f};
-    static const uint64_t csrs[] = {0x100, 0x100, 0x104, 0x105, 0x140, 0x141, 0x142, 0x144,
-                                    0x180, 0x106, 0xc00, 0xc01, 0xc02, 0x600, 0x200, 0x300};
     uint64_t r = soft_random(seed);
     uint32_t word = (uint32_t)(r >> 32);
-    switch (r % 8) {
+    const uint32_t *kind = kinds[(r >> 8) % (sizeof kinds / sizeof kinds[0])];
+    switch (r % 16) {
     case 0:
         return word;
     case 1:
         return (uint32_t)PICK(seed, plain);
     case 2:
-        return (word & 0xfffff) << 7 >> 7 << 7 | 0x73 | (uint32_t)PICK(seed, csrs) << 20;
-    case 3: /* OP, with a funct7 that exists */
-        return (word & 0x01ffff80) | (word >> 31 ? 0x33 : 0x3b) | (word >> 29 & 1) << 25;
+        return (word & 0xfff80) | 0x73 | random_csr(seed);
+    case 3:
+    case 4:
+    case 5:
+        return (word & 0x3ffffffc) | ((word & 3) % 3) | (word >> 30) % 3 << 16;
+    case 6: /* AMO, LR, SC */
+        return (word & ~0x707fu) | 0x2f | (word & 0x1000) | 0x2000;
     default:
-        return (word & ~0x7fu) | (uint32_t)PICK(seed, opcodes);
+        return (word & ~kind[0]) | kind[1];
     }
 }
 
@@ -141,9 +168,9 @@ static void make_g_tables(soft_vm *vm, uint64_t *seed)
     }
 }
 
-static soft_vm *make_guest(uint64_t *seed)
+static soft_vm *make_guest(uint64_t *seed, uint64_t isa)
 {
-    soft_vm *vm = soft_vm_new();
+    soft_vm *vm = soft_vm_new_isa(isa);
     make_g_tables(vm, seed);
     fill_code(vm, seed);
     hvc_port_set(vm->pe, vsatp, soft_satp(make_vs_tables(vm, seed), 1));
@@ -158,7 +185,7 @@ static void new_life(attacker *a, uint64_t hgatp, uint64_t vsatp)
     for (int i = 1; i < 32; i++)
         a->frame.x[i] = random_address(&a->seed) & (i % 3 ? ~UINT64_C(7) : UINT64_MAX);
     a->frame.pc = (r >> 8) % 8 ? (r >> 16) % (VA_PAGES * PAGE) : random_address(&a->seed);
-    a->frame.sstatus = r & HVC_SSTATUS_SPP;
+    a->frame.sstatus = r & (HVC_SSTATUS_SPP | HVC_SSTATUS_FS);
     a->frame.hstatus = HVC_HSTATUS_SPV | (r & 1 ? soft_random(&a->seed) & (UINT64_C(7) << 20) : 0);
     if (r % 64 < 4) {
         hvc_port_set(a->pe, vsatp, r % 64 == 0 ? soft_random(&a->seed) : vsatp);
@@ -169,6 +196,8 @@ static void new_life(attacker *a, uint64_t hgatp, uint64_t vsatp)
         hvc_port_set(a->pe, hvip, r >> 20);
         hvc_port_set(a->pe, hcounteren, r >> 30);
         hvc_port_set(a->pe, hgatp, hgatp);
+        hvc_port_set(a->pe, henvcfg, soft_random(&a->seed));
+        hvc_port_set(a->pe, vstimecmp, r & 1 ? UINT64_MAX : 0);
     }
 }
 
@@ -176,8 +205,8 @@ static void new_life(attacker *a, uint64_t hgatp, uint64_t vsatp)
 static bool well_formed(const attacker *a, enum hvc_port_stop stop)
 {
     const hvcore_riscv64_frame *f = &a->frame;
-    bool frame = f->x[0] == 0 && f->pc % 4 == 0 && f->hstatus & HVC_HSTATUS_SPV &&
-                 !(f->hstatus >> 8 & 1) == !(f->sstatus >> 8 & 1);
+    bool frame = f->x[0] == 0 && !(f->pc & a->pe->ialign) && f->hstatus & HVC_HSTATUS_SPV &&
+                 !(f->hstatus >> 8 & 1) == !(f->sstatus >> 8 & 1) && a->fp.fcsr < 256;
     if (stop == HVC_STOP_INSN_LIMIT)
         return frame;
     return frame && stop == HVC_STOP_TRAP && a->raw.scause < 24 &&
@@ -190,6 +219,7 @@ static void *live(void *arg)
     attacker *a = arg;
     uint64_t hgatp = hvc_port_get(a->pe, hgatp), vsatp = hvc_port_get(a->pe, vsatp),
              left = a->words;
+    hvc_port_fp_load(a->pe, &a->fp);
     while (left) {
         uint64_t n = 1 + soft_random(&a->seed) % 300;
         n = n < left ? n : left;
@@ -199,7 +229,7 @@ static void *live(void *arg)
             enum hvc_port_stop stop = hvc_port_enter(a->pe, &a->frame, &a->raw);
             a->bad += !well_formed(a, stop);
             a->traps += stop == HVC_STOP_TRAP;
-            a->frame.pc += 4;
+            a->frame.pc += 2 + 2 * (a->frame.pc >> 2 & 1);
         } while (a->pe->budget);
         left -= n;
     }
@@ -209,7 +239,17 @@ static void *live(void *arg)
 static uint64_t words_wanted(void)
 {
     const char *text = getenv("HVC_HOSTILE_WORDS");
-    return text ? strtoull(text, NULL, 0) : 1000000;
+    return text ? strtoull(text, NULL, 0) : 400000;
+}
+
+/* No guest is mapped at the G-stage's tables; only the hart itself writes A and D there. */
+static bool tables_are(const soft_vm *vm, const uint64_t *before)
+{
+    for (uint64_t i = 0; i < TABLES_SIZE / 8; i++) {
+        if ((vm->tables[i] ^ before[i]) & ~(HVC_PTE_A | HVC_PTE_D))
+            return false;
+    }
+    return true;
 }
 
 #define GUESTS 20
@@ -218,13 +258,13 @@ static void test_alone(void)
 {
     uint64_t seed = 42, traps = 0;
     for (int i = 0; i < GUESTS; i++) {
-        soft_vm *vm = make_guest(&seed);
+        soft_vm *vm = make_guest(&seed, i % 4 ? ALL_ISA : HVCORE_RISCV64_ISA_BASE);
         attacker a = {.vm = vm, .pe = vm->pe, .seed = seed, .words = words_wanted() / GUESTS};
-        uint8_t *before = malloc(TABLES_SIZE);
+        uint64_t *before = malloc(TABLES_SIZE);
         memcpy(before, vm->tables, TABLES_SIZE);
         live(&a);
         CU_ASSERT_EQUAL(a.bad, 0);
-        CU_ASSERT(!memcmp(before, vm->tables, TABLES_SIZE)); /* no guest is mapped there */
+        CU_ASSERT(tables_are(vm, before));
         CU_ASSERT(hvc_port_insns(vm->pe) > 0);
         traps += a.traps;
         free(before);
@@ -233,30 +273,41 @@ static void test_alone(void)
     CU_ASSERT(traps > 0 && traps < words_wanted());
 }
 
-/* Two PEs on the same memory and tables. */
-static void test_together(void)
+/* Four PEs on the same code, data and tables, that they write as well. */
+static void attack_together(uint64_t seed)
 {
-    uint64_t seed = 7;
-    soft_vm *vm = make_guest(&seed);
-    attacker a[2] = {{.seed = 1}, {.seed = 2}};
-    for (uint32_t i = 0; i < 2; i++) {
-        a[i].words = words_wanted() / 10;
-        a[i].pe = vm->pe;
+    soft_vm *vm = make_guest(&seed, ALL_ISA);
+    attacker a[PES];
+    uint64_t *before = malloc(TABLES_SIZE);
+    memcpy(before, vm->tables, TABLES_SIZE);
+    memset(a, 0, sizeof a);
+    for (uint32_t i = 0; i < PES; i++) {
+        a[i] = (attacker){.vm = vm, .pe = vm->pe, .seed = seed + i};
+        a[i].words = words_wanted() / PES / GUESTS;
         if (i && hvc_port_pe_claim(vm->m, i, &a[i].pe))
             abort();
         hvc_port_set(a[i].pe, hgatp, hvc_port_get(vm->pe, hgatp));
         hvc_port_set(a[i].pe, vsatp, hvc_port_get(vm->pe, vsatp));
     }
-    for (uint32_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < PES; i++) {
         if (pthread_create(&a[i].thread, NULL, live, &a[i]))
             abort();
     }
-    for (uint32_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < PES; i++) {
         pthread_join(a[i].thread, NULL);
         CU_ASSERT_EQUAL(a[i].bad, 0);
     }
-    hvc_port_pe_release(a[1].pe);
+    CU_ASSERT(tables_are(vm, before));
+    for (uint32_t i = 1; i < PES; i++)
+        hvc_port_pe_release(a[i].pe);
+    free(before);
     soft_vm_free(vm);
+}
+
+static void test_together(void)
+{
+    for (uint64_t i = 0; i < GUESTS; i++)
+        attack_together(7000 + i);
 }
 
 /* The page table points at itself, and at every level it is its own leaf. */
@@ -277,7 +328,7 @@ static void test_self_map(void)
 
 static const hvc_unit_test tests[] = {
     {"one PE", test_alone},
-    {"two PEs on one memory", test_together},
+    {"four PEs on one memory", test_together},
     {"a table that is its own table", test_self_map},
     {NULL, NULL},
 };

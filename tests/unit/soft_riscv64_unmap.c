@@ -19,6 +19,7 @@
 #define ABSENT UINT64_C(0xab5e17ab5e17ab5e)
 #define GOOD_CODE 7
 #define POISON_CODE 99
+#define REG_X(n) (HVCORE_REG_RISCV64_X0 | (uint32_t)(n) << 8)
 
 static guest g;
 static hvcore_mem *region;
@@ -27,7 +28,7 @@ static uint8_t *host;
 static uint64_t rounds(void)
 {
     const char *text = getenv("HVC_UNMAP_ROUNDS");
-    return text ? strtoull(text, NULL, 0) : 150;
+    return text ? strtoull(text, NULL, 0) : 15;
 }
 
 /* --- the guest -------------------------------------------------------------------------------- */
@@ -114,7 +115,7 @@ static void wait_for_all(void)
     for (uint32_t i = 0; i < CPUS; i++) {
         uint64_t from = beat(i);
         while (beat(i) < from + PAGES + 2)
-            sched_yield();
+            guest_nap(20000);
     }
 }
 
@@ -208,9 +209,9 @@ static void test_unmap(void)
         pthread_join(thread[i], NULL);
         OK(g.rc[i]);
         WANT(g.exit[i]->reason, HVCORE_EXIT_CANCELLED);
-        WANT(guest_reg(&g, i, HVCORE_REG_RISCV64_A7), 0);
-        found += guest_reg(&g, i, HVCORE_REG_RISCV64_A6);
-        absent += guest_reg(&g, i, HVCORE_REG_RISCV64_A5);
+        WANT(guest_reg(&g, i, REG_X(RV_A7)), 0);
+        found += guest_reg(&g, i, REG_X(RV_A6));
+        absent += guest_reg(&g, i, REG_X(RV_A5));
     }
     CU_ASSERT(found > 0 && absent > 0); /* both worlds were there */
     printf("%llu found, %llu absent ... ", (unsigned long long)found, (unsigned long long)absent);

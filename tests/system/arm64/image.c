@@ -6,7 +6,7 @@
 #define SEMIHOSTING_EXIT 0x18
 #define SEMIHOSTING_COMMAND_LINE 0x15
 #define APPLICATION_EXIT 0x20026
-#define COMPLAINTS 24
+#define COMPLAINTS 8
 
 uint64_t image_passed, image_failed, image_known, image_compared;
 volatile uint32_t image_guard;

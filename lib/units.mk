@@ -19,6 +19,8 @@ pkgconfig_DATA += hvcore-units.pc
 
 units_archives = libhvcore-units-aarch64.a libhvcore-units-riscv64.a
 units_cflags = $(HVC_WARNINGS) $(HVC_WERROR) -O2 -g
+# Firmware is called now and then, not at every trap: small before fast.
+units-obj/aarch64/lib/firmware/%.o units-obj/riscv64/lib/firmware/%.o: units_cflags += -Os
 units_aarch64_objects = $(addprefix units-obj/aarch64/,$(addsuffix .o,$(filter %.c,$(units_sources))))
 units_riscv64_objects = $(addprefix units-obj/riscv64/,$(addsuffix .o,$(filter %.c,$(units_sources))))
 

@@ -37,6 +37,7 @@ unit_tests = \
 	tests/unit/soft_riscv64_c \
 	tests/unit/soft_riscv64_code \
 	tests/unit/soft_riscv64_csr \
+	tests/unit/soft_riscv64_doc \
 	tests/unit/soft_riscv64_ext \
 	tests/unit/soft_riscv64_hostile \
 	tests/unit/soft_riscv64_insn \
@@ -115,8 +116,8 @@ LDADD = tests/unit/libunit.a lib/libhvcore-all.la $(CUNIT_LIBS) $(JSON_C_LIBS)
 
 EXTRA_DIST += tests/proofs tests/mutants tests/fuzz
 EXTRA_DIST += tests/abi tests/freestanding tests/guests tests/hs tests/vectors
-# tests/unit/policy_json runs the examples of the manual.
-EXTRA_DIST += docs/policy.md
+# tests/unit/policy_json runs the examples of the manual, soft_riscv64_doc compares the table.
+EXTRA_DIST += docs/policy.md docs/riscv64.md
 EXTRA_DIST += tests/install tests/models tests/unit/diff.py
 EXTRA_DIST += tests/unit/diff_apf.py tests/unit/diff_at.py tests/unit/diff_riscv.py
 
@@ -207,6 +208,9 @@ check-threads:
 # as many states against the models, where HVCORE_MODELS names them.
 check-long: check check-proofs check-mutants check-models
 	HVCORE_BOOTS=20 $(MAKE) $(AM_MAKEFLAGS) check-linux
+	HVC_HOSTILE_WORDS=100000000 tests/unit/soft_riscv64_hostile
+	HVC_ATOMIC_ROUNDS=2000000 tests/unit/soft_riscv64_atomic
+	HVC_UNMAP_ROUNDS=500 tests/unit/soft_riscv64_unmap
 	$(srcdir)/tests/fuzz/run -t $${HVC_FUZZ_SECONDS:-600} fuzz
 
 include tests/bench/local.mk

@@ -28,8 +28,10 @@ typedef struct hvcore_irqchip_opts {
 } hvcore_irqchip_opts;
 
 #ifndef HVCORE_CDEF
-#define HVCORE_IRQCHIP_OPTS_INIT \
-    {.size = sizeof(hvcore_irqchip_opts), .kind = HVCORE_IRQCHIP_PLIC}
+#define HVCORE_IRQCHIP_OPTS_INIT                                         \
+    {                                                                    \
+        .size = sizeof(hvcore_irqchip_opts), .kind = HVCORE_IRQCHIP_PLIC \
+    }
 #endif
 
 /**

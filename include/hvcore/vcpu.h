@@ -26,10 +26,11 @@ typedef struct hvcore_vcpu_opts {
 /**
  * Make the vCPU number `index` (below the VM's max_vcpus). `opts` may be NULL.
  *
- * riscv64: it begins in VS-mode with all registers zero (but scounteren, which lets VU-mode read the
- * counters, as firmware does), translation off, and the number of the hart is `index`; set pc, a0 (the hart's number by convention) and a1 before the first run. With
- * HVCORE_VCPU_OFF it waits for another hart to start it, which says where. One reference is
- * returned in `*vcpu`; the vCPU lives as long as anybody holds it.
+ * riscv64: it begins in VS-mode with all registers zero (but scounteren, which lets VU-mode read
+ * the counters, as firmware does), translation off, and the number of the hart is `index`; set pc,
+ * a0 (the hart's number by convention) and a1 before the first run. With HVCORE_VCPU_OFF it waits
+ * for another hart to start it, which says where. One reference is returned in `*vcpu`; the vCPU
+ * lives as long as anybody holds it.
  *
  * Thread: any. Errors: E_INVAL, E_RANGE, E_EXISTS (the number is taken), E_NOMEM, E_LIMIT (the
  * machine has no processor left). Since: 0.1.

@@ -60,8 +60,8 @@ HVCORE_API hvcore_vm *hvcore_vm_ref(hvcore_vm *vm);
 HVCORE_API void hvcore_vm_unref(hvcore_vm *vm);
 
 /**
- * Describe the backend that runs this VM. Its capabilities are those of this VM: HVCORE_CAP_TIMER is
- * not there if hvcore_vm_opts.isa leaves Sstc out.
+ * Describe the backend that runs this VM. Its capabilities are those of this VM: HVCORE_CAP_TIMER
+ * is not there if hvcore_vm_opts.isa leaves Sstc out.
  *
  * Thread: any. Errors: E_INVAL. Since: 0.1.
  */

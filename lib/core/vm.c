@@ -143,13 +143,6 @@ static int build(hvcore_vm *vm, const hvcore_vm_opts *opts, hvcore_error *err)
     return default_policy(vm, err);
 }
 
-/* What the machine can do, but not for harts like these. */
-static uint32_t lost_caps(const hvcore_vm_opts *o)
-{
-    bool sstc = !o->isa || o->isa & HVCORE_RISCV64_ISA_SSTC;
-    return o->arch == HVCORE_ARCH_RISCV64 && !sstc ? (uint32_t)HVCORE_CAP_TIMER : 0;
-}
-
 int hvcore_vm_create(hvcore_ctx *ctx, const hvcore_vm_opts *opts, hvcore_vm **out,
                      hvcore_error *err)
 {
@@ -175,7 +168,6 @@ int hvcore_vm_create(hvcore_ctx *ctx, const hvcore_vm_opts *opts, hvcore_vm **ou
     vm->ctx = hvcore_ctx_ref(ctx);
     vm->ops = ops;
     vm->info = info;
-    vm->info.caps &= ~lost_caps(&o);
     vm->arch = o.arch;
     vm->max_vcpus = o.max_vcpus;
     vm->lockstep = o.schedule == HVCORE_SCHEDULE_LOCKSTEP;

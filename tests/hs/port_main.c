@@ -73,10 +73,11 @@ static hvcore_riscv64_frame frame_at(const char *pc)
 static void facts(void)
 {
     hvc_port_facts f;
+    hvc_pe *here = hvc_hs_pe_here();
 
-    hvc_port_set(NULL, hedeleg, 0x100);
+    hvc_port_set(here, hedeleg, 0x100);
     hvc_port_facts_get(NULL, &f);
-    HS_EQUAL(hvc_port_get(NULL, hedeleg), 0x100);
+    HS_EQUAL(hvc_port_get(here, hedeleg), 0x100);
     HS_EQUAL(f.hedeleg & 0xb1ff, 0xb1ff);
     HS_EQUAL(f.hedeleg & 0xf00e00, 0);
     HS_EQUAL(f.hideleg & 0x444, 0x444);

@@ -134,10 +134,28 @@ static uint64_t pc(guest *g)
     return guest_reg(g, 0, HVCORE_REG_RISCV64_PC);
 }
 
-/* Runs for a while; pc where the guest then is. */
+/* Executes one instruction behind the script; pc where the guest then is. */
 static uint64_t goes_on_at(guest *g, uint32_t flags)
 {
-    WANT(guest_run(g, 0, flags, hvcore_clock_ns() + 2 * MS), HVCORE_EXIT_DEADLINE);
+    hvcore_run_opts opts = HVCORE_RUN_OPTS_INIT;
+
+    opts.flags = flags;
+    opts.max_insns = toy_left(g->toy[0]) + 1;
+    opts.deadline_ns = hvcore_clock_ns() + 60 * SECOND;
+    OK(hvcore_vcpu_run(g->cpu[0], &opts, &g->exit[0], NULL));
+    WANT(g->exit[0]->reason, HVCORE_EXIT_INSN_LIMIT);
+    return g->exit[0]->pc;
+}
+
+/* Comes to the end of the script and waits there, for two deadlines; pc where that is. */
+static uint64_t waits_at(guest *g)
+{
+    int more = 2;
+
+    while (more) {
+        more -= !toy_left(g->toy[0]);
+        WANT(guest_run(g, 0, HVCORE_RUN_WAIT, hvcore_clock_ns() + MS), HVCORE_EXIT_DEADLINE);
+    }
     return g->exit[0]->pc;
 }
 
@@ -162,8 +180,10 @@ static void wfi_pending(void)
                 else
                     OK(hvcore_reg_set_u64(g.cpu[0], HVCORE_REG_RISCV64_VSTIMECMP, 1));
                 push_wfi(&g);
-                if (wakes || flags) {
-                    WANT(goes_on_at(&g, flags), RAM + (wakes ? 4 : 0));
+                if (wakes) {
+                    WANT(goes_on_at(&g, flags), RAM + 4);
+                } else if (flags) {
+                    WANT(waits_at(&g), RAM);
                 } else {
                     WANT(guest_run(&g, 0, 0, 0), HVCORE_EXIT_HALT);
                     WANT(pc(&g), RAM);
@@ -182,24 +202,30 @@ static void wfi_interrupted(void)
         return;
     set_sie(&g, SEIE);
     push_wfi(&g);
-    WANT(goes_on_at(&g, HVCORE_RUN_WAIT), RAM);
+    WANT(waits_at(&g), RAM);
     OK(hvcore_vcpu_cancel(g.cpu[0], 5));
     WANT(guest_run(&g, 0, HVCORE_RUN_WAIT, 0), HVCORE_EXIT_CANCELLED);
     WANT(pc(&g), RAM);
     unsigned long enters = toy.calls[TOY_ENTER];
-    WANT(goes_on_at(&g, HVCORE_RUN_WAIT), RAM);
+    WANT(waits_at(&g), RAM);
     WANT(toy.calls[TOY_ENTER], enters); /* it waits, it does not try again */
     WANT(guest_run(&g, 0, 0, 0), HVCORE_EXIT_HALT);
     WANT(goes_on_at(&g, 0), RAM + 4);
     push_wfi(&g);
-    WANT(goes_on_at(&g, HVCORE_RUN_WAIT), RAM + 4);
+    WANT(waits_at(&g), RAM + 4);
     OK(hvcore_reg_set_u64(g.cpu[0], HVCORE_REG_RISCV64_PC, RAM + 0x100));
     WANT(goes_on_at(&g, HVCORE_RUN_WAIT), RAM + 0x100);
     push_wfi(&g);
-    WANT(goes_on_at(&g, HVCORE_RUN_WAIT), RAM + 0x100);
+    WANT(waits_at(&g), RAM + 0x100);
     irq(&g, HVCORE_RISCV64_IRQ_EXTERNAL, 1);
     WANT(goes_on_at(&g, HVCORE_RUN_WAIT), RAM + 0x104);
     guest_down(&g);
+}
+
+static void wait_entered(unsigned long times)
+{
+    while (toy.calls[TOY_ENTER] < times)
+        sched_yield();
 }
 
 /* A pause holds a vCPU that waits; the interrupt is found when it is over. */
@@ -212,14 +238,14 @@ static void wfi_paused(void)
     set_sie(&g, SEIE);
     push_wfi(&g);
     guest_start(&g, 0);
+    wait_entered(1);
     guest_nap(2 * MS);
     OK(hvcore_vm_pause(g.vm));
     irq(&g, HVCORE_RISCV64_IRQ_EXTERNAL, 1);
     guest_nap(2 * MS);
     WANT(toy.calls[TOY_ENTER], 1);
     OK(hvcore_vm_resume(g.vm));
-    while (toy.calls[TOY_ENTER] < 2)
-        sched_yield();
+    wait_entered(2);
     guest_cancel(&g, 0);
     WANT(pc(&g), RAM + 4);
     guest_down(&g);
@@ -238,6 +264,7 @@ static void wfi_undisturbed(void)
     set_sie(&g, SEIE);
     push_wfi(&g);
     guest_start(&g, 0);
+    wait_entered(1);
     guest_nap(20 * MS);
     CU_ASSERT_FATAL(!pthread_getcpuclockid(g.thread[0], &clock));
     mapping.gpa = 2 * RAM;
@@ -251,8 +278,7 @@ static void wfi_undisturbed(void)
     clock_gettime(clock, &cpu);
     CU_ASSERT(!cpu.tv_sec && cpu.tv_nsec < 50000000); /* asleep most of the time */
     irq(&g, HVCORE_RISCV64_IRQ_EXTERNAL, 1);
-    while (toy.calls[TOY_ENTER] < 2)
-        sched_yield();
+    wait_entered(2);
     guest_cancel(&g, 0);
     CU_ASSERT(toy.calls[TOY_FLUSH] >= 1); /* what was asked for meanwhile has been done */
     guest_down(&g);

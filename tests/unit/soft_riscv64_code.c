@@ -190,6 +190,16 @@ static void put_return(uint64_t gpa, int32_t value)
     rv_put(&c, rv_jalr(0, RV_RA, 0));
 }
 
+/* The stub's other lines: SFENCE.VMA of each kind, and nothing that makes code doubtful. */
+static void put_fences(void)
+{
+    for (uint32_t kind = 0; kind < 4; kind++) {
+        rv_code c = code_at(STUB_GPA + 64 + 8 * kind);
+        rv_put(&c, rv_sfence_vma(kind & 1 ? RV_A1 : 0, kind & 2 ? RV_A2 : 0));
+        rv_put(&c, rv_ecall());
+    }
+}
+
 /* 1 and 2 in pages 0 and 7 of two pieces of 2 MiB, 9 in a page that evicts. */
 static void map_targets(void)
 {
@@ -204,6 +214,7 @@ static void map_targets(void)
     rv_code c = code_at(STUB_GPA);
     rv_put(&c, rv_jalr(RV_RA, RV_A1, 0));
     rv_put(&c, rv_ecall());
+    put_fences();
     hvc_port_set(vm->pe, vsatp, soft_satp(root, 1));
 }
 
@@ -213,16 +224,11 @@ static uint64_t call(uint64_t va)
     return run_from(STUB);
 }
 
-/* The stub's second line: the fence, by an instruction of the guest. */
 static void fence(uint32_t kind, uint64_t va, uint64_t asid)
 {
-    rv_code c = rv_at(soft_ptr(vm, STUB_GPA + 64), STUB + 64);
-    rv_put(&c, rv_sfence_vma(kind & 1 ? RV_A1 : 0, kind & 2 ? RV_A2 : 0));
-    rv_put(&c, rv_ecall());
-    hvc_code_fence(&hvc_soft_pe(vm->pe)->code);
     vm->frame.x[RV_A1] = va;
     vm->frame.x[RV_A2] = asid;
-    run_from(STUB + 64);
+    run_from(STUB + 64 + 8 * kind);
 }
 
 enum { SMALL, NAPOT, LARGE, KINDS };
@@ -309,9 +315,6 @@ static void test_mixed_pages(void)
         rv_put(&c, rv_jalr(0, RV_RA, 0));
         put_return((i ? PAGE_TWO : PAGE_ONE) + 0x100, 1 + i);
     }
-    rv_code c = rv_at(soft_ptr(vm, STUB_GPA + 64), STUB + 64);
-    rv_put(&c, rv_sfence_vma(0, 0));
-    rv_put(&c, rv_ecall());
     hvc_code_fence(&hvc_soft_pe(vm->pe)->code);
     map_target(PAGE_ONE, SMALL, 0);
     vm->frame.x[RV_A3] = 0;
@@ -322,9 +325,28 @@ static void test_mixed_pages(void)
     uint64_t got = call(TARGET);
     CU_ASSERT(got == 1 || got == 2);
     soft_map_vs(vm, root, TARGET + 16 * PAGE, PAGE_ONE, PTE_S);
-    run_from(STUB + 64);
+    fence(0, 0, 0);
     expect("the first page, elsewhere", call(TARGET + 16 * PAGE), 1);
     expect("the second page", call(TARGET), 2);
+    end();
+}
+
+/* A jump into the next page; then the first page stands elsewhere too, before another one. */
+static void test_alias(void)
+{
+    begin();
+    map_targets();
+    rv_code c = code_at(PAGE_ONE);
+    rv_put(&c, rv_jal(0, 0x1100));
+    put_return(PAGE_ONE + PAGE + 0x100, 1);
+    put_return(PAGE_TWO + 0x100, 2);
+    for (uint64_t i = 0; i < 8; i++) {
+        uint64_t va = TARGET + 2 * i * PAGE;
+        soft_map_vs(vm, root, va, PAGE_ONE, PTE_S);
+        soft_map_vs(vm, root, va + PAGE, i % 2 ? PAGE_TWO : PAGE_ONE + PAGE, PTE_S);
+        for (int n = 0; n < 2; n++)
+            expect("the page behind", call(va), 1 + i % 2);
+    }
     end();
 }
 
@@ -379,6 +401,7 @@ static const hvc_unit_test tests[] = {
     {"pages that move", test_remap},
     {"pages of another address space", test_remap_elsewhere},
     {"a jump between two mappings of a page", test_mixed_pages},
+    {"a jump into the next page", test_alias},
     {"more code than the cache holds", test_overflow},
     {NULL, NULL},
 };

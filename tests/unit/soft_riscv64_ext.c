@@ -220,8 +220,8 @@ static void test_timer_lockstep(void)
     rv_code c = rv_at(soft_ptr(vm, GUEST), pa);
     for (int i = 0; i < 600; i++)
         rv_put(&c, rv_addi(RV_A0, RV_A0, 1));
-    uint32_t nop = rv_nop();
-    memcpy(soft_ptr(vm, GUEST + PAGE), &nop, 4); /* the vector */
+    uint32_t word = rv_ecall();
+    memcpy(soft_ptr(vm, GUEST + PAGE), &word, 4); /* the vector */
     hvc_port_fp_load(pe, &vm->fp);
     hvc_port_set(pe, hideleg, 0x444);
     hvc_port_set(pe, henvcfg, HVC_HENVCFG_STCE);
@@ -231,8 +231,8 @@ static void test_timer_lockstep(void)
     hvc_port_set(pe, vstimecmp, 4);
     soft_mode(vm, VS, pa);
     memset(vm->frame.x, 0, sizeof vm->frame.x);
-    hvc_port_budget(pe, 401);
-    CU_ASSERT_EQUAL(hvc_port_enter(pe, &vm->frame, &vm->raw), HVC_STOP_INSN_LIMIT);
+    CU_ASSERT_EQUAL(hvc_port_enter(pe, &vm->frame, &vm->raw), HVC_STOP_TRAP);
+    expect("scause", vm->raw.scause, HVCORE_RISCV64_ECALL_VS);
     expect("instructions before", vm->frame.x[RV_A0], 400);
     expect("vsepc", hvc_port_get(pe, vsepc), pa + 1600);
     expect("time", hvc_port_time(machine), 4);

@@ -381,6 +381,83 @@ static void test_stores(void)
     expect("store x0", got, 0);
 }
 
+/* --- Zba, Zbb, Zbs ---------------------------------------------------------------------------- */
+
+/* The word with rd, rs1 and, where there is one, rs2 to be filled in (Unpriv. 28). */
+static const struct {
+    const char *name;
+    uint32_t word;
+    uint64_t a, b, want;
+} bits[] = {
+    {"sh1add", 0x20002033, 3, 5, 11},
+    {"sh2add", 0x20004033, 3, 5, 17},
+    {"sh3add", 0x20006033, ONES, 5, (uint64_t)-3},
+    {"add.uw", 0x0800003b, ONES, 1, UINT64_C(0x100000000)},
+    {"sh1add.uw", 0x2000203b, ONES, 0, UINT64_C(0x1fffffffe)},
+    {"sh2add.uw", 0x2000403b, MIN32, 1, UINT64_C(0x200000001)},
+    {"sh3add.uw", 0x2000603b, ONES, 8, UINT64_C(0x800000000)},
+    {"slli.uw 35", 0x0a30101b, UINT64_C(0xffffffff00000001), 0, UINT64_C(0x800000000)},
+    {"andn", 0x40007033, 0xff00, 0x0ff0, 0xf000},
+    {"orn", 0x40006033, 1, ~UINT64_C(2), 3},
+    {"xnor", 0x40004033, 0xff00, 0x0ff0, ~UINT64_C(0xf0f0)},
+    {"max", 0x0a006033, MIN64, 1, 1},
+    {"maxu", 0x0a007033, MIN64, 1, MIN64},
+    {"min", 0x0a004033, MIN64, 1, MIN64},
+    {"minu", 0x0a005033, MIN64, 1, 1},
+    {"rol", 0x60001033, MIN64 | 2, 65, 5},
+    {"rol 0", 0x60001033, 0x123, 64, 0x123},
+    {"ror", 0x60005033, 3, 1, MIN64 | 1},
+    {"rori 63", 0x63f05013, MIN64, 0, 1},
+    {"rolw", 0x6000103b, UINT64_C(0x700000001), 31, MIN32},
+    {"rorw", 0x6000503b, UINT64_C(0x700000001), 1, MIN32},
+    {"rorw 0", 0x6000503b, UINT64_C(0x780000000), 32, MIN32},
+    {"roriw 4", 0x6040501b, UINT64_C(0xf0000000f), 0, UINT64_C(0xfffffffff0000000)},
+    {"zext.h", 0x0800403b, ONES, 0, 0xffff},
+    {"sext.b", 0x60401013, 0x180, 0, (uint64_t)-128},
+    {"sext.h", 0x60501013, 0x18000, 0, (uint64_t)-32768},
+    {"bclr", 0x48001033, ONES, 127, MAX64},
+    {"bclri 63", 0x4bf01013, ONES, 0, MAX64},
+    {"bext", 0x48005033, MIN64, 63, 1},
+    {"bexti 1", 0x48105013, 2, 0, 1},
+    {"binv", 0x68001033, 1, 64, 0},
+    {"binvi 63", 0x6bf01013, 0, 0, MIN64},
+    {"bset", 0x28001033, 0, 63, MIN64},
+    {"bseti 40", 0x2a801013, 0, 0, UINT64_C(1) << 40},
+    {"clz", 0x60001013, 1, 0, 63},
+    {"clz 0", 0x60001013, 0, 0, 64},
+    {"ctz", 0x60101013, MIN64, 0, 63},
+    {"ctz 0", 0x60101013, 0, 0, 64},
+    {"cpop", 0x60201013, ONES, 0, 64},
+    {"clzw", 0x6000101b, UINT64_C(0x700000001), 0, 31},
+    {"clzw 0", 0x6000101b, UINT64_C(0x700000000), 0, 32},
+    {"ctzw", 0x6010101b, UINT64_C(0x780000000), 0, 31},
+    {"ctzw 0", 0x6010101b, UINT64_C(0x700000000), 0, 32},
+    {"cpopw", 0x6020101b, UINT64_C(0x700000003), 0, 2},
+    {"orc.b", 0x28705013, UINT64_C(0x0001800000104000), 0, UINT64_C(0x00ffff0000ffff00)},
+    {"rev8", 0x6b805013, UINT64_C(0x0102030405060708), 0, UINT64_C(0x0807060504030201)},
+};
+
+/* Both with the extension and, illegal, without; words with an rs2 have an opcode without immediate. */
+static void test_bits(void)
+{
+    soft_vm *base = vm;
+    vm = soft_vm_new_isa(HVCORE_RISCV64_ISA_BASE | HVCORE_RISCV64_ISA_B);
+    soft_map_ram(vm);
+    for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++) {
+        bool two = (bits[i].word & 0x77) == 0x33;
+        bool unary = bits[i].word == 0x0800403b;
+        uint32_t word = bits[i].word | RD << 7 | RS1 << 15 | (two && !unary ? RS2 << 20 : 0);
+        expect(bits[i].name, result(word, bits[i].a, bits[i].b), bits[i].want);
+        soft_vm *with = vm;
+        vm = base;
+        CU_ASSERT_EQUAL(soft_one(vm, VS, word), HVC_STOP_TRAP);
+        expect("absent", vm->raw.scause, HVCORE_RISCV64_ILLEGAL_INSN);
+        vm = with;
+    }
+    soft_vm_free(vm);
+    vm = base;
+}
+
 /* The code that a guest writes is executed, with FENCE.I as the architecture asks. */
 static void test_self_modifying(void)
 {
@@ -434,6 +511,35 @@ static void test_illegal(void)
     }
 }
 
+/* Nor do these, with every option there is (docs/riscv64.md, "Absent"). */
+static void test_absent(void)
+{
+    static const uint32_t words[] = {
+        0x00007057, 0x0e005033, 0x0e007033, /* vsetvli, czero.eqz, czero.nez */
+        0x0a001033, 0x0a002033, 0x0a003033, /* clmul, clmulr, clmulh */
+        0x08004033, 0x0810403b, 0x10305013, /* pack, packw, an SHA word */
+        0x0000002f, 0x0000102f, 0x2800302f, /* amoadd.b, amoadd.h, amocas.d */
+        0x00d00073, 0x01d00073, 0x81c04073, /* wrs.nto, wrs.sto, mop.r.0 */
+        0x04000053, 0xf0100053, 0x00001007, /* fadd.h, fli.s, flh */
+        0x06000053, 0x0000f053, 0x20003053, /* fadd.q, rm 7 and frm 5, fsgnj's fourth */
+    };
+    soft_vm *base = vm;
+    vm = soft_vm_new_isa(HVCORE_RISCV64_ISA_DEFAULT | HVCORE_RISCV64_ISA_SVADU);
+    soft_map_ram(vm);
+    vm->fp.fcsr = 5 << 5;
+    hvc_port_set(vm->pe, vsstatus, HVC_SSTATUS_FS);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        soft_mode(vm, VS, GUEST);
+        vm->frame.sstatus |= HVC_SSTATUS_FS;
+        memcpy(soft_ptr(vm, GUEST), &words[i], 4);
+        CU_ASSERT_EQUAL(soft_steps(vm, 1), HVC_STOP_TRAP);
+        expect("cause", vm->raw.scause, HVCORE_RISCV64_ILLEGAL_INSN);
+        expect("stval", vm->raw.stval, words[i]);
+    }
+    soft_vm_free(vm);
+    vm = base;
+}
+
 /* Fields that fences ignore, hints, and what is legal although it looks odd (Unpriv. 2.7, 2.9). */
 static void test_legal_oddities(void)
 {
@@ -461,8 +567,10 @@ static const hvc_unit_test tests[] = {
     {"misaligned targets", test_misaligned_jumps},
     {"loads", test_loads},
     {"stores", test_stores},
+    {"Zba, Zbb, Zbs", test_bits},
     {"self-modifying code", test_self_modifying},
     {"illegal encodings", test_illegal},
+    {"absent extensions", test_absent},
     {"legal oddities", test_legal_oddities},
     {NULL, NULL},
 };

@@ -43,12 +43,13 @@ uint64_t hvc_soft_now(const soft_pe *pe)
            SOFT_TICK_NS;
 }
 
-/* hvip with the timer's level (Priv. 21.2.3, Sstc). */
+/* hvip with the timer's level (Priv. 21.2.3, Sstc). Without Sstc firmware alone sets the timer. */
 uint64_t hvc_soft_pending(const soft_pe *pe)
 {
     const hvc_pe *port = &pe->port;
-    bool counts = port->henvcfg & HVC_HENVCFG_STCE && port->vstimecmp != UINT64_MAX;
-    return port->hvip | (counts && hvc_soft_now(pe) >= port->vstimecmp ? VSTIP : 0);
+    bool on = !(port->isa & HVCORE_RISCV64_ISA_SSTC) || port->henvcfg & HVC_HENVCFG_STCE;
+    bool due = on && port->vstimecmp != UINT64_MAX && hvc_soft_now(pe) >= port->vstimecmp;
+    return port->hvip | (due ? VSTIP : 0);
 }
 
 /* vsip is hvip, one position lower, where hideleg is set; a guest writes SSIP (Priv. 21.2.11). */

@@ -166,8 +166,7 @@ void hvc_soft_facts(hvc_machine *m, hvc_port_facts *facts)
         .vmid_bits = HVC_HGATP_VMID_BITS,
         .max_pes = m->max_pes,
         .caps = HVCORE_CAP_INSN_LIMIT | HVCORE_CAP_DELEGATED_COUNT | HVCORE_CAP_DEADLINE |
-                HVCORE_CAP_HONOURS_HEDELEG | HVCORE_CAP_LOCKSTEP |
-                (m->isa & HVCORE_RISCV64_ISA_SSTC ? (uint32_t)HVCORE_CAP_TIMER : 0),
+                HVCORE_CAP_HONOURS_HEDELEG | HVCORE_CAP_LOCKSTEP | HVCORE_CAP_TIMER,
         .firmware_honours = 1,
     };
 }

@@ -33,6 +33,7 @@ unit_tests = \
 	tests/unit/soft_fp \
 	tests/unit/soft_fp_encoding \
 	tests/unit/soft_fp_env \
+	tests/unit/soft_riscv64_access \
 	tests/unit/soft_riscv64_atomic \
 	tests/unit/soft_riscv64_c \
 	tests/unit/soft_riscv64_code \
@@ -67,6 +68,7 @@ unit_headers = \
 	tests/unit/policy.h \
 	tests/unit/rv.h \
 	tests/unit/soft.h \
+	tests/unit/soft_ext.h \
 	tests/unit/toy.h \
 	tests/unit/unit.h \
 	tests/unit/vectors.h

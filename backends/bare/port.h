@@ -95,8 +95,8 @@ struct hvcore_bk_vcpu;
  * memory: hypervisor and guest memory as the hart sees it
  *   bank_add(m, host, len, align, &pa): give host memory a physical address, a multiple of `align`;
  *     on metal the address that it has, a multiple of a page. bank_remove(m, pa, len)
- *   written(m, host, len): the hypervisor has written there: what a PE remembers of code is doubtful
- *     from its next enter on. Any thread
+ *   written(m, host, len): the hypervisor has written there: what a PE remembers of code is
+ *     doubtful from its next enter on. Any thread
  *   pa_ptr(m, pa): where the hypervisor itself can touch this (page-table) address
  */
 #define HVC_PORT_IS(f, ...) \

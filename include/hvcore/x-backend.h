@@ -60,7 +60,8 @@ typedef struct hvcore_backend_ops {
     void (*vm_destroy)(hvcore_bk_vm *vm);
     /** The guest's `time` counter now. Any thread. 0 without HVCORE_CAP_TIMER. */
     uint64_t (*time)(hvcore_bk_vm *vm);
-    /** When, on the clock of hvcore_clock_ns(), it will be `ticks`; UINT64_MAX: never. Any thread. */
+    /** When, on the clock of hvcore_clock_ns(), it will be `ticks`; UINT64_MAX: never. Any thread.
+     */
     uint64_t (*time_ns)(hvcore_bk_vm *vm, uint64_t ticks);
     /** Lockstep: nobody has work before `ticks`, let that be now; it never goes backwards. */
     void (*time_skip)(hvcore_bk_vm *vm, uint64_t ticks);

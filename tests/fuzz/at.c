@@ -128,6 +128,26 @@ static bool is_aliased(memory *m, const hvcore_arm64_walk_result *r)
     return false;
 }
 
+/*
+ * A word that the walk has updated is met again. If it is a descriptor of both stages, its second
+ * role finds A or D set: then a walk that updates may get on where one that does not is stopped.
+ */
+static bool meets_its_update(const hvcore_arm64_walk_result *dry,
+                             const hvcore_arm64_walk_result *wet)
+{
+    for (uint32_t i = 0; i < wet->reads; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            bool again = wet->read[i].gpa == wet->read[k].gpa;
+            bool changed = k < dry->reads && dry->read[k].gpa == wet->read[k].gpa &&
+                           dry->read[k].raw != wet->read[k].raw;
+            if (again && changed) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* The same answer, whoever has written; the words as they stand are not compared. */
 static void check_same(const hvcore_arm64_walk_result *a, const hvcore_arm64_walk_result *b,
                        uint32_t ignored)
@@ -178,6 +198,9 @@ static void walk(memory *m, const hvcore_arm64_walk_options *options, const hvco
     check_result(options, &wet, request.va);
     EXPECT(wet.notes & HVCORE_ARM64_NOTE_UPDATE || same(before, m->word, sizeof(before)));
     if (is_aliased(m, &dry) || is_aliased(m, &wet)) {
+        return;
+    }
+    if (dry.fault != wet.fault && meets_its_update(&dry, &wet)) {
         return;
     }
     check_same(&dry, &wet, 0);

@@ -268,7 +268,7 @@ static void test_lost_to_alias(void)
     end();
 }
 
-/* SRET and traps end it: what a handler leaves behind must not serve the code that it returns to. */
+/* SRET and traps end it: a handler must not leave one behind. */
 static void test_lost_to_traps(void)
 {
     begin();

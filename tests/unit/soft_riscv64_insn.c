@@ -437,7 +437,7 @@ static const struct {
     {"rev8", 0x6b805013, UINT64_C(0x0102030405060708), 0, UINT64_C(0x0807060504030201)},
 };
 
-/* Both with the extension and, illegal, without; words with an rs2 have an opcode without immediate. */
+/* Both with the extension and, illegal, without. */
 static void test_bits(void)
 {
     soft_vm *base = vm;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a VM with one vCPU takes beside its guest's memory: the private resident memory of this
- * process before the VM and after a guest of 8 MiB of code, most of which is decoded more than once.
+ * process before the VM and after a guest of 8 MiB of code, decoded twice.
  */
 #include "tests/unit/rv.h"
 #include "tests/unit/unit.h"

@@ -115,7 +115,7 @@ uint64_t hvc_soft_data_fault(soft_pe *pe, const hvc_insn *insn, uint64_t pc, uin
     return hvc_soft_trap(pe, pc, t);
 }
 
-/* --- loads into x0, F and D -------------------------------------------------------------------- */
+/* --- loads into x0, F and D ------------------------------------------------------------------- */
 
 static uint64_t load_address(const uint64_t *x, const hvc_insn *insn)
 {
@@ -165,7 +165,7 @@ uint64_t hvc_soft_op_fs(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t
     return SOFT_NEXT;
 }
 
-/* --- cache blocks ------------------------------------------------------------------------------ */
+/* --- cache blocks ----------------------------------------------------------------------------- */
 
 /* menvcfg allows everything here, so whoever refuses, it is a virtual instruction (CMO 2.4). */
 static bool permitted(const soft_pe *pe, uint64_t bits)

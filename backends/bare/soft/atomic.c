@@ -5,14 +5,15 @@
  * it writes, and takes it away. SC marks its own BUSY while it swaps: who wants to take it away
  * then waits for those few instructions.
  *
- * A store that looked before the LR and writes after it is not seen. SC therefore compares the value
- * as well: then memory has what LR read, and one such store is as good as one before the LR. (Two of
- * them in flight, one undoing the other, would be missed.)
+ * A store that looked before the LR and writes after it is not seen. SC therefore compares the
+ * value as well: then memory has what LR read, and one such store is as good as one before the LR.
+ * (Two of them in flight, one undoing the other, would be missed.)
  *
  * SC may always fail. A reservation is given up after so many instructions, so that stores need not
  * look for ever; a constrained loop (Unpriv. 14.3) is far shorter.
  *
- * The host's atomics beside relaxed plain accesses are not RCsc by themselves: aq and rl are fences.
+ * The host's atomics beside relaxed plain accesses are not RCsc by themselves: aq and rl are
+ * fences.
  */
 #include "backends/bare/soft/soft.h"
 
@@ -25,7 +26,7 @@ static uintptr_t set_of(const uint8_t *host)
     return (uintptr_t)host & ~(uintptr_t)(SET_SIZE - 1);
 }
 
-/* --- reservations ------------------------------------------------------------------------------ */
+/* --- reservations ----------------------------------------------------------------------------- */
 
 static _Atomic uintptr_t *slot_of(hvc_machine *m, uint32_t index)
 {
@@ -84,7 +85,7 @@ void hvc_soft_break(soft_pe *pe, const uint8_t *host, uint32_t size)
     }
 }
 
-/* --- access ------------------------------------------------------------------------------------ */
+/* --- access ----------------------------------------------------------------------------------- */
 
 static bool is_double(const hvc_insn *insn)
 {
@@ -126,7 +127,7 @@ static void acquire(const hvc_insn *insn)
         atomic_thread_fence(memory_order_seq_cst);
 }
 
-/* --- LR and SC ---------------------------------------------------------------------------------- */
+/* --- LR and SC -------------------------------------------------------------------------------- */
 
 uint64_t hvc_soft_op_lr(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
 {
@@ -185,7 +186,7 @@ uint64_t hvc_soft_op_sc(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t
     return SOFT_NEXT;
 }
 
-/* --- AMO --------------------------------------------------------------------------------------- */
+/* --- AMO -------------------------------------------------------------------------------------- */
 
 /* The new value, of 32 or 64 bits as `type` says; funct5 names the operation (Unpriv. 14.4). */
 #define COMBINE(name, type, stype)                                             \

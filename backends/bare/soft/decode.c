@@ -220,7 +220,7 @@ uint32_t hvc_soft_decode(void *user, const uint8_t *code, uint32_t bytes, hvc_in
     return n;
 }
 
-/* --- one instruction, wherever it lies ---------------------------------------------------------- */
+/* --- one instruction, wherever it lies -------------------------------------------------------- */
 
 /* A half-word of code, or false with pe->fault filled. */
 static bool half(soft_pe *pe, uint64_t pc, uint8_t *to)
@@ -253,7 +253,7 @@ hvc_block *hvc_soft_single(soft_pe *pe, uint64_t pc)
     return b;
 }
 
-/* --- what an instruction looks like in memory -------------------------------------------------- */
+/* --- what an instruction looks like in memory ------------------------------------------------- */
 
 uint32_t hvc_soft_bits(const soft_pe *pe, const hvc_insn *insn)
 {

@@ -61,7 +61,7 @@ static uint32_t b_type(uint32_t f3, uint32_t rs1, uint32_t imm)
            (imm >> 1 & 15) << 8 | (imm >> 11 & 1) << 7;
 }
 
-/* --- quadrant 0: stack address, loads, stores -------------------------------------------------- */
+/* --- quadrant 0: stack address, loads, stores ------------------------------------------------- */
 
 static uint32_t offset_w(uint32_t h)
 {
@@ -101,7 +101,7 @@ static uint32_t quadrant0(uint32_t h)
     }
 }
 
-/* --- quadrant 1: constants, arithmetic, jumps -------------------------------------------------- */
+/* --- quadrant 1: constants, arithmetic, jumps ------------------------------------------------- */
 
 static uint32_t addi16sp(uint32_t h)
 {
@@ -170,7 +170,7 @@ static uint32_t quadrant1(uint32_t h)
     }
 }
 
-/* --- quadrant 2: shift, stack, registers ------------------------------------------------------- */
+/* --- quadrant 2: shift, stack, registers ------------------------------------------------------ */
 
 static uint32_t jump_or_move(uint32_t h)
 {

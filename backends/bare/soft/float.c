@@ -10,7 +10,7 @@ typedef struct fp_row {
     uint8_t has_rm;
 } fp_row;
 
-/* --- fcsr: flags wait in the host until somebody asks ------------------------------------------- */
+/* --- fcsr: flags wait in the host until somebody asks ----------------------------------------- */
 
 uint32_t hvc_soft_get_fcsr(soft_pe *pe)
 {
@@ -25,7 +25,7 @@ void hvc_soft_set_fcsr(soft_pe *pe, uint32_t value)
     pe->port.fp->fcsr = value & 0xff;
 }
 
-/* --- an instruction ----------------------------------------------------------------------------- */
+/* --- an instruction --------------------------------------------------------------------------- */
 
 /* The rounding mode in effect, above 4 if there is none (Unpriv. 20.2). */
 static uint32_t rounding(const soft_pe *pe, const fp_row *row, uint32_t word)

@@ -50,9 +50,9 @@
     X(remu,   F7(0x33, 7, 0x01), 0, b ? a % b : a)                                    \
     X(mulw,   F7(0x3b, 0, 0x01), 0, soft_sext32(a * b))                               \
     X(divw,   F7(0x3b, 4, 0x01), 0, soft_sext32((uint64_t)soft_divide((int32_t)a, (int32_t)b))) \
-    X(divuw,  F7(0x3b, 5, 0x01), 0, (uint32_t)b ? soft_sext32((uint32_t)a / (uint32_t)b) : UINT64_MAX) \
+    X(divuw,  F7(0x3b, 5, 0x01), 0, soft_divuw(a, b))                                      \
     X(remw,   F7(0x3b, 6, 0x01), 0, soft_sext32((uint64_t)soft_rest((int32_t)a, (int32_t)b))) \
-    X(remuw,  F7(0x3b, 7, 0x01), 0, (uint32_t)b ? soft_sext32((uint32_t)a % (uint32_t)b) : soft_sext32(a)) \
+    X(remuw,  F7(0x3b, 7, 0x01), 0, soft_remuw(a, b))                                      \
     X(sh1add, F7(0x33, 2, 0x10), SOFT_B, (a << 1) + b)                                \
     X(sh2add, F7(0x33, 4, 0x10), SOFT_B, (a << 2) + b)                                \
     X(sh3add, F7(0x33, 6, 0x10), SOFT_B, (a << 3) + b)                                \
@@ -106,8 +106,8 @@
     X(sext_h, F12(0x13, 1, 0x605), SOFT_B, (uint64_t)(int16_t)a)                      \
     X(orc_b,  F12(0x13, 5, 0x287), SOFT_B, soft_orc_b(a))                             \
     X(rev8,   F12(0x13, 5, 0x6b8), SOFT_B, __builtin_bswap64(a))                      \
-    X(clzw,   F12(0x1b, 1, 0x600), SOFT_B, (uint32_t)a ? (uint64_t)__builtin_clz((uint32_t)a) : 32) \
-    X(ctzw,   F12(0x1b, 1, 0x601), SOFT_B, (uint32_t)a ? (uint64_t)__builtin_ctz((uint32_t)a) : 32) \
+    X(clzw,   F12(0x1b, 1, 0x600), SOFT_B, (uint32_t)a ? (uint64_t)__builtin_clzll(a << 32) : 32) \
+    X(ctzw,   F12(0x1b, 1, 0x601), SOFT_B, (uint32_t)a ? (uint64_t)__builtin_ctzll(a) : 32)      \
     X(cpopw,  F12(0x1b, 1, 0x602), SOFT_B, (uint64_t)__builtin_popcount((uint32_t)a))
 
 /* The value is the type: it says how it is extended to 64 bits. */
@@ -247,6 +247,16 @@ static inline int64_t soft_rest(int64_t a, int64_t b)
     if (!b)
         return a;
     return b == -1 ? 0 : a % b;
+}
+
+static inline uint64_t soft_divuw(uint64_t a, uint64_t b)
+{
+    return (uint32_t)b ? soft_sext32((uint32_t)a / (uint32_t)b) : UINT64_MAX;
+}
+
+static inline uint64_t soft_remuw(uint64_t a, uint64_t b)
+{
+    return soft_sext32((uint32_t)b ? (uint32_t)a % (uint32_t)b : a);
 }
 
 static inline uint64_t soft_ror(uint64_t a, uint64_t by)

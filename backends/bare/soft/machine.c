@@ -100,7 +100,7 @@ void hvc_soft_machine_destroy(hvc_machine *m)
     hvc_host_free(m);
 }
 
-/* --- code that the host writes ------------------------------------------------------------------ */
+/* --- code that the host writes ---------------------------------------------------------------- */
 
 static uint32_t page_bit(uintptr_t host)
 {

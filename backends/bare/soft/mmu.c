@@ -131,7 +131,7 @@ static bool maybe_code(const soft_pe *pe, const soft_fence *fence)
     return !fence->has_va || pe->fetched[bit / 64] & HVC_BIT(bit % 64);
 }
 
-/* The entries of one address lie in one slot of each array, but those of a superpage are scattered. */
+/* The entries of a page lie in one slot of each array, but those of a superpage are scattered. */
 void hvc_soft_mmu_fence(soft_pe *pe, const soft_fence *fence)
 {
     uint64_t half = fence->va >> 63;

@@ -139,7 +139,7 @@ static bool due(soft_pe *pe, enum hvc_port_stop *stop)
     return true;
 }
 
-/* --- slices: short enough for a prompt kick ----------------------------------------------------- */
+/* --- slices: short enough for a prompt kick --------------------------------------------------- */
 
 void hvc_soft_spend(soft_pe *pe, uint32_t work)
 {

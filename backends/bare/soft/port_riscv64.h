@@ -3,8 +3,8 @@
  * The software machine for riscv64, as port.h wants it. Included by port.h alone.
  *
  * A PE executes RV64IMA with Zicsr, Zifencei, Zicntr, Svade and Svinval in VS- and VU-mode, over
- * Sv39, Sv48 or Sv57 and Sv39x4, Sv48x4 or Sv57x4; and what hvc_port_config.isa names beside. It has
- * no M- and no HS-mode: what would trap to HS-mode ends enter. Without V and Zfh.
+ * Sv39, Sv48 or Sv57 and Sv39x4, Sv48x4 or Sv57x4; and what hvc_port_config.isa names beside. It
+ * has no M- and no HS-mode: what would trap to HS-mode ends enter. Without V and Zfh.
  *
  * The types are complete for the inlines below; what is behind them is in soft.h.
  */

@@ -39,7 +39,7 @@
         goto enter;                                                  \
     } while (0)
 
-/* --- values as functions, so that unused operands are no warnings ------------------------------ */
+/* --- values as functions, so that unused operands are no warnings ----------------------------- */
 
 #define VALUE(name, mask, match, isa, value)                                               \
     static inline __attribute__((always_inline)) uint64_t v_##name(uint64_t a, uint64_t b) \
@@ -53,7 +53,7 @@ SOFT_REGISTER(VALUE_)
 SOFT_IMMEDIATE(VALUE_)
 SOFT_BRANCHES(VALUE_)
 
-/* --- labels ------------------------------------------------------------------------------------ */
+/* --- labels ----------------------------------------------------------------------------------- */
 
 #define LABEL(name, ...) [SOFT_OP_##name] = &&op_##name,
 #define LABEL_(...) LABEL(__VA_ARGS__)
@@ -126,7 +126,7 @@ SOFT_BRANCHES(VALUE_)
     goto end_call;
 #define DO_END_(...) DO_END(__VA_ARGS__)
 
-/* --- lookup ------------------------------------------------------------------------------------ */
+/* --- lookup ----------------------------------------------------------------------------------- */
 
 /* The block at pc beside the table of jumps, or NULL with pe->fault filled. */
 static hvc_block *look_up(soft_pe *pe, uint64_t pc)

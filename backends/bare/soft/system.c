@@ -86,7 +86,7 @@ uint64_t hvc_soft_op_fence_i(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uin
     return SOFT_NEXT;
 }
 
-/* --- traps as instructions --------------------------------------------------------------------- */
+/* --- traps as instructions -------------------------------------------------------------------- */
 
 uint64_t hvc_soft_op_illegal(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uint64_t pc)
 {
@@ -100,7 +100,7 @@ uint64_t hvc_soft_op_virtual(soft_pe *pe, uint64_t *x, const hvc_insn *insn, uin
     return hvc_soft_trap_plain(pe, pc, HVCORE_RISCV64_VIRTUAL_INSN, hvc_soft_bits(pe, insn));
 }
 
-/* --- jumps to where no instruction can be ------------------------------------------------------ */
+/* --- jumps to where no instruction can be ----------------------------------------------------- */
 
 static bool taken(const uint64_t *x, const hvc_insn *insn, uint32_t funct3)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lockstep QEMU MONITOR.bin [INSTRUCTIONS [SEED]]: the software machine and QEMU execute the same random
- * streams, and after every instruction pc, x, f and the CSRs that QEMU shows are compared. QEMU
- * writes its state through a pipe (-d cpu,fpu with one instruction a block).
+ * lockstep QEMU MONITOR.bin [INSTRUCTIONS [SEED]]: the software machine and QEMU execute the same
+ * random streams, and after every instruction pc, x, f and the CSRs that QEMU shows are compared.
+ * QEMU writes its state through a pipe (-d cpu,fpu with one instruction a block).
  *
  * Each class of encodings has a generator (streams.c). The first difference is shown with the
  * instruction, and ends the class. QEMU is version 8.1 or later.
@@ -241,7 +241,7 @@ static long follow(FILE *log, uint64_t end)
     }
 }
 
-/* --- a run ------------------------------------------------------------------------------------- */
+/* --- a run ------------------------------------------------------------------------------------ */
 
 static void image(const char *monitor, const char *path, uint64_t entry)
 {
@@ -267,16 +267,16 @@ static long run_stream(const lockstep_class *c, const char *monitor, const char 
                        uint32_t words)
 {
     char path[256], fifo[256];
-    uint64_t state = seed;
+    uint64_t random = seed;
     pid_t pid;
     snprintf(path, sizeof path, "%s/image", dir);
     snprintf(fifo, sizeof fifo, "%s/log", dir);
     for (uint64_t at = 0; at < 512; at += 8)
-        *memory64(VALUES + at) = soft_random(&state);
+        *memory64(VALUES + at) = soft_random(&random);
     for (uint64_t at = 0; at < LOCKSTEP_DATA_SIZE; at += 8)
-        *memory64(LOCKSTEP_DATA + at) = soft_random(&state);
+        *memory64(LOCKSTEP_DATA + at) = soft_random(&random);
     memory64(VALUES)[LOCKSTEP_BASE] = LOCKSTEP_DATA + LOCKSTEP_DATA_SIZE / 2;
-    uint8_t *code = soft_ptr(vm, CODE), *end = lockstep_generate(c, code, words, &state);
+    uint8_t *code = soft_ptr(vm, CODE), *end = lockstep_generate(c, code, words, &random);
     image(monitor, path, CODE);
     unlink(fifo);
     if (mkfifo(fifo, 0600))

@@ -35,7 +35,7 @@ static uint32_t dest(lockstep_out *out)
     return rd == LOCKSTEP_BASE ? 9 : rd;
 }
 
-/* --- computation: match words with their free fields ------------------------------------------- */
+/* --- computation: match words with their free fields ------------------------------------------ */
 
 static const uint32_t r_type[] = {
     0x00000033, 0x40000033, 0x00001033, 0x00002033, 0x00003033, 0x00004033, 0x00005033, 0x40005033,
@@ -108,7 +108,7 @@ static void put_bits(lockstep_out *out)
     }
 }
 
-/* --- memory: any offset from the base, often misaligned ----------------------------------------- */
+/* --- memory: any offset from the base, often misaligned --------------------------------------- */
 
 static uint32_t s_type(uint32_t word, uint32_t reg, uint32_t imm)
 {
@@ -168,7 +168,7 @@ static void put_cache_block(lockstep_out *out)
     }
 }
 
-/* --- jumps: forward, over a few nops ------------------------------------------------------------ */
+/* --- jumps: forward, over a few nops ---------------------------------------------------------- */
 
 static void put_jump(lockstep_out *out)
 {
@@ -190,7 +190,7 @@ static void put_jump(lockstep_out *out)
         put_integer(out);
 }
 
-/* --- compressed: all of them, but none that writes the base or leaves the stream ---------------- */
+/* --- compressed: all of them, but none that writes the base or leaves the stream -------------- */
 
 static uint32_t bits(lockstep_out *out, uint32_t n)
 {
@@ -292,7 +292,7 @@ static void put_compressed(lockstep_out *out)
     }
 }
 
-/* --- F and D ------------------------------------------------------------------------------------ */
+/* --- F and D ---------------------------------------------------------------------------------- */
 
 static const uint32_t fp_r[] = {0x00, 0x04, 0x08, 0x0c};      /* with rm */
 static const uint32_t fp_plain[][2] = {{0x10, 3}, {0x14, 2}}; /* funct7, funct3s: to f */
@@ -377,7 +377,7 @@ static void put_float(lockstep_out *out)
     }
 }
 
-/* --- CSRs ---------------------------------------------------------------------------------------- */
+/* --- CSRs ------------------------------------------------------------------------------------- */
 
 static void put_csr(lockstep_out *out)
 {
@@ -392,7 +392,7 @@ static void put_csr(lockstep_out *out)
     }
 }
 
-/* --- whatever ------------------------------------------------------------------------------------ */
+/* --- whatever --------------------------------------------------------------------------------- */
 
 /* Words of the opcodes without control flow and memory: mostly illegal. */
 static void put_any_word(lockstep_out *out)

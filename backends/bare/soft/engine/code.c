@@ -81,7 +81,8 @@ hvc_block *hvc_code_find(hvc_code *code, const uint8_t *host, uint32_t bytes,
     while ((b = *link) && b->host != host && tries++ < LONGEST_CHAIN)
         link = &b->next;
     if (b && b->host != host)
-        b = NULL; /* a guest can make chains long: then there are two of the same, which is no harm */
+        b = NULL; /* a guest can make chains long: then there are two of the same, which is no
+                     harm */
     if (b && b->epoch == code->epoch)
         return b;
     if (b && unchanged(b)) {

@@ -66,6 +66,7 @@ unit_headers = \
 	tests/unit/at_world.h \
 	tests/unit/guest.h \
 	tests/unit/policy.h \
+	tests/unit/random.h \
 	tests/unit/rv.h \
 	tests/unit/soft.h \
 	tests/unit/soft_ext.h \

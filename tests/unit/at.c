@@ -797,7 +797,7 @@ static void test_garbage(void)
         hvcore_result r;
 
         for (size_t i = 0; i < sizeof c / 8; i++) {
-            uint64_t word = at_random(&seed) & (at_random(&seed) | (n & 1 ? UINT64_MAX : 0));
+            uint64_t word = hvc_random(&seed) & (hvc_random(&seed) | (n & 1 ? UINT64_MAX : 0));
             memcpy((char *)&c + 8 * i, &word, sizeof word);
         }
         c.event.have |= n & 2 ? HVCORE_HAVE_SYNDROME | HVCORE_HAVE_MODE : 0;

@@ -68,7 +68,7 @@ static void check_residency(const at_vector *v)
     residency_pages += n;
     check_absent(v, pages, n, UINT64_MAX);
     for (unsigned i = 0; i < 64; i++) {
-        check_absent(v, pages, n, n <= 6 ? i : at_random(&seed));
+        check_absent(v, pages, n, n <= 6 ? i : hvc_random(&seed));
     }
 }
 

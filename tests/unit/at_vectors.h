@@ -4,6 +4,7 @@
 #define HVC_TESTS_AT_VECTORS_H
 
 #include "tests/unit/at_world.h"
+#include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/vectors.h"
 
@@ -129,13 +130,4 @@ static inline bool at_vector_undefined(const at_vector *v)
     return strcmp(hvc_json_str_or(v->json, "exception.kind", ""), "undefined") == 0;
 }
 
-/* Random numbers that are the same everywhere. */
-static inline uint64_t at_random(uint64_t *seed)
-{
-    uint64_t z = (*seed += UINT64_C(0x9e3779b97f4a7c15));
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 #endif

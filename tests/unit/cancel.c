@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/unit/random.h"
 #include "tests/unit/toy.h"
 
 #define PAGE UINT64_C(4096)
@@ -63,11 +64,7 @@ typedef struct shared {
 
 static uint64_t rnd(uint64_t *seed)
 {
-    uint64_t z = (*seed += UINT64_C(0x9e3779b97f4a7c15));
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
+    return hvc_random(seed);
 }
 
 static void spin(uint64_t ns)

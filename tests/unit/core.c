@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/unit/random.h"
 #include "tests/unit/toy.h"
 
 #define PAGE UINT64_C(4096)
@@ -22,11 +23,7 @@ static uint64_t seed = 1;
 
 static uint64_t rnd(void)
 {
-    uint64_t z = (seed += UINT64_C(0x9e3779b97f4a7c15));
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
+    return hvc_random(&seed);
 }
 
 static uint64_t below(uint64_t n)

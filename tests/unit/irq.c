@@ -4,6 +4,7 @@
  * that nothing is lost between the two.
  */
 #include "tests/unit/guest.h"
+#include "tests/unit/random.h"
 
 #define VSSIP (UINT64_C(1) << 2)
 #define VSTIP (UINT64_C(1) << 6)
@@ -431,15 +432,6 @@ static void counting_guest(guest *g)
     rv_put(&c, rv_jal(0, rv_to(&c, again)));
 }
 
-static uint64_t splitmix(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 static uint64_t stress_rounds(void)
 {
     const char *text = getenv("HVC_CANCELS");
@@ -469,7 +461,7 @@ static void no_wakeup_lost(const char *backend)
     alarm(120);
     guest_start(&g, 0);
     for (uint64_t i = 1; i <= n; i++) {
-        uint64_t x = splitmix(&seed);
+        uint64_t x = hvc_random(&seed);
 
         if (x % 4 == 0) /* some come as the guest goes to sleep, some while it sleeps */
             for (uint64_t until = hvcore_clock_ns() + (x >> 8) % 8192; hvcore_clock_ns() < until;)
@@ -518,7 +510,7 @@ static void cancel_a_wait(void)
     alarm(120);
     for (uint64_t i = 0; i < n; i++) {
         guest_start(&g, 0);
-        for (uint64_t until = hvcore_clock_ns() + splitmix(&seed) % 65536;
+        for (uint64_t until = hvcore_clock_ns() + hvc_random(&seed) % 65536;
              hvcore_clock_ns() < until;)
             ;
         guest_cancel(&g, 0);

@@ -4,6 +4,7 @@
  * is a real '. In a malformed one, ^ stands before the byte that the error points to.
  */
 #include "tests/unit/policy.h"
+#include "tests/unit/random.h"
 
 #include <errno.h>
 #include <time.h>
@@ -822,10 +823,7 @@ static uint64_t seed;
 
 static uint64_t rnd(void)
 {
-    uint64_t z = (seed += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
+    return hvc_random(&seed);
 }
 
 static size_t below(size_t n)

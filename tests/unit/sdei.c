@@ -9,6 +9,7 @@
 #include <hvcore/firmware/sdei.h>
 #include <hvcore/fixup/apf.h>
 
+#include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/vectors.h"
 
@@ -20,11 +21,7 @@ static uint64_t seed = 1;
 
 static uint64_t rnd(void)
 {
-    uint64_t z = (seed += UINT64_C(0x9e3779b97f4a7c15));
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
+    return hvc_random(&seed);
 }
 
 static const hvcore_sdei_event three[] = {

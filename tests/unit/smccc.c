@@ -7,6 +7,7 @@
 
 #include <hvcore/firmware/smccc.h>
 
+#include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
 #define ALL (HVCORE_SMCCC_HAS_SDEI | HVCORE_SMCCC_HAS_APF)
@@ -17,11 +18,7 @@ static uint64_t seed = 1;
 
 static uint64_t rnd(void)
 {
-    uint64_t z = (seed += UINT64_C(0x9e3779b97f4a7c15));
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
+    return hvc_random(&seed);
 }
 
 /* Verdict 0 with x0; verdicts 1 and 2 with the function. */

@@ -14,6 +14,7 @@
 #endif
 #include "backends/bare/soft/soft.h"
 
+#include "tests/unit/random.h"
 #include "tests/unit/rv.h"
 #include "tests/unit/unit.h"
 
@@ -256,13 +257,4 @@ static inline bool soft_player_done(soft_player *p)
     return p->stop == HVC_STOP_TRAP && p->raw.scause == HVCORE_RISCV64_ECALL_VS;
 }
 
-/* --- random numbers: splitmix64 --------------------------------------------------------------- */
-
-static inline uint64_t soft_random(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 #endif

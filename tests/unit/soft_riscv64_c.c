@@ -263,12 +263,12 @@ static uint8_t before[WINDOW], after[WINDOW];
 static void random_state(uint64_t *seed, bool addresses)
 {
     for (int i = 1; i < 32; i++) {
-        uint64_t r = soft_random(seed);
+        uint64_t r = hvc_random(seed);
         start.x[i] = addresses ? DATA + r % 512 * 8 : r >> (r & 1 ? 0 : 40);
-        start.f[i] = soft_random(seed);
+        start.f[i] = hvc_random(seed);
     }
-    start.f[0] = soft_random(seed);
-    start.x[8 + soft_random(seed) % 8] = addresses ? DATA : 0; /* for c.beqz */
+    start.f[0] = hvc_random(seed);
+    start.x[8 + hvc_random(seed) % 8] = addresses ? DATA : 0; /* for c.beqz */
 }
 
 static state execute(uint32_t word, uint32_t bytes)
@@ -330,7 +330,7 @@ static void test_every_half(void)
     uint64_t seed = 3, legal = 0;
     uint32_t word;
     for (uint32_t i = 0; i < WINDOW; i++)
-        before[i] = (uint8_t)soft_random(&seed);
+        before[i] = (uint8_t)hvc_random(&seed);
     for (uint32_t h = 0; h < 0x10000; h++) {
         if ((h & 3) == 3)
             continue;

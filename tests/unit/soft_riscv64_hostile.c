@@ -34,7 +34,7 @@ typedef struct attacker {
 
 static uint64_t pick(uint64_t *seed, const uint64_t *list, size_t n)
 {
-    return list[soft_random(seed) % n];
+    return list[hvc_random(seed) % n];
 }
 
 #define PICK(seed, list) pick(seed, list, sizeof(list) / sizeof((list)[0]))
@@ -63,7 +63,7 @@ static uint32_t random_word(uint64_t *seed)
 {
     static const uint64_t plain[] = {0x00000073, 0x00100073, 0x10200073, 0x10200073,
                                      0x10500073, 0x12000073, 0x12b50073, 0x0000100f};
-    uint64_t r = soft_random(seed);
+    uint64_t r = hvc_random(seed);
     uint32_t word = (uint32_t)(r >> 32);
     const uint32_t *kind = kinds[(r >> 8) % (sizeof kinds / sizeof kinds[0])];
     switch (r % 16) {
@@ -99,10 +99,10 @@ static uint64_t random_address(uint64_t *seed)
                                    GUEST,
                                    GUEST + GUEST_SIZE,
                                    GUEST - PAGE};
-    uint64_t r = soft_random(seed);
+    uint64_t r = hvc_random(seed);
     switch (r % 8) {
     case 0:
-        return soft_random(seed);
+        return hvc_random(seed);
     case 1:
         return PICK(seed, odd) + (r >> 8 & 31) - 16;
     case 2:
@@ -115,10 +115,10 @@ static uint64_t random_address(uint64_t *seed)
 /* An entry that points to the guest's memory most of the time, with rights that work half of it. */
 static uint64_t random_pte(uint64_t *seed, uint64_t base, uint64_t always)
 {
-    uint64_t r = soft_random(seed), page = base / PAGE + (r >> 8) % GUEST_PAGES;
+    uint64_t r = hvc_random(seed), page = base / PAGE + (r >> 8) % GUEST_PAGES;
     switch (r % 8) {
     case 0:
-        return soft_random(seed);
+        return hvc_random(seed);
     case 1:
         return page << HVC_PTE_PPN_SHIFT | (r >> 48 & 0xff);
     case 2:
@@ -159,12 +159,12 @@ static uint64_t make_vs_tables(soft_vm *vm, uint64_t *seed)
 static void make_g_tables(soft_vm *vm, uint64_t *seed)
 {
     soft_map_ram(vm);
-    for (uint64_t n = CODE_PAGES; n < GUEST_PAGES - 16; n += 1 + soft_random(seed) % 8) {
+    for (uint64_t n = CODE_PAGES; n < GUEST_PAGES - 16; n += 1 + hvc_random(seed) % 8) {
         uint64_t *e = soft_g_entry(vm, GUEST + n * PAGE);
         static const uint64_t flags[] = {0, PTE_S, PTE_USER & ~HVC_PTE_W, PTE_USER & ~HVC_PTE_D};
         *e = (*e & ~UINT64_C(0xff)) | PICK(seed, flags);
-        if (soft_random(seed) % 4 == 0)
-            *e = (soft_random(seed) & 0xffffffffff) << HVC_PTE_PPN_SHIFT << 4 | PTE_USER;
+        if (hvc_random(seed) % 4 == 0)
+            *e = (hvc_random(seed) & 0xffffffffff) << HVC_PTE_PPN_SHIFT << 4 | PTE_USER;
     }
 }
 
@@ -182,14 +182,14 @@ static soft_vm *make_guest(uint64_t *seed, uint64_t isa)
 /* In a page of code that this mode may fetch, unless somebody has changed that. */
 static uint64_t code_pc(uint64_t *seed, bool vs)
 {
-    uint64_t r = soft_random(seed), page = r % 8 * 8 + (vs ? 0 : 4);
+    uint64_t r = hvc_random(seed), page = r % 8 * 8 + (vs ? 0 : 4);
     return page * PAGE + (r >> 8 & 0xffe);
 }
 
 static void random_registers(attacker *a, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t r = soft_random(&a->seed);
+        uint64_t r = hvc_random(&a->seed);
         a->frame.x[1 + r % 31] =
             random_address(&a->seed) & (r >> 8 & 3 ? ~UINT64_C(7) : UINT64_MAX);
     }
@@ -197,19 +197,19 @@ static void random_registers(attacker *a, uint32_t n)
 
 static void random_system(attacker *a, uint64_t r)
 {
-    hvc_port_set(a->pe, vsstatus, soft_random(&a->seed));
-    hvc_port_set(a->pe, hedeleg, r & 32 ? UINT64_MAX : soft_random(&a->seed));
+    hvc_port_set(a->pe, vsstatus, hvc_random(&a->seed));
+    hvc_port_set(a->pe, hedeleg, r & 32 ? UINT64_MAX : hvc_random(&a->seed));
     hvc_port_set(a->pe, hideleg, r);
     hvc_port_set(a->pe, hvip, r >> 20);
     hvc_port_set(a->pe, hcounteren, r >> 30);
-    hvc_port_set(a->pe, henvcfg, soft_random(&a->seed));
+    hvc_port_set(a->pe, henvcfg, hvc_random(&a->seed));
     hvc_port_set(a->pe, vstimecmp, r & 1 ? UINT64_MAX : 0);
 }
 
 /* Most lives begin where they can go on; some anywhere. */
 static void new_life(attacker *a, uint64_t hgatp, uint64_t vsatp)
 {
-    uint64_t r = soft_random(&a->seed);
+    uint64_t r = hvc_random(&a->seed);
     random_registers(a, 64);
     a->frame.sstatus = r & (HVC_SSTATUS_SPP | HVC_SSTATUS_FS);
     a->frame.pc = code_pc(&a->seed, r & HVC_SSTATUS_SPP);
@@ -217,9 +217,9 @@ static void new_life(attacker *a, uint64_t hgatp, uint64_t vsatp)
         a->frame.sstatus |= HVC_SSTATUS_FS;
     else
         a->frame.pc = random_address(&a->seed);
-    a->frame.hstatus = HVC_HSTATUS_SPV | (r & 1 ? soft_random(&a->seed) & (UINT64_C(7) << 20) : 0);
+    a->frame.hstatus = HVC_HSTATUS_SPV | (r & 1 ? hvc_random(&a->seed) & (UINT64_C(7) << 20) : 0);
     if (r >> 24 & 3) {
-        hvc_port_set(a->pe, vsatp, r >> 26 & 31 ? vsatp : soft_random(&a->seed));
+        hvc_port_set(a->pe, vsatp, r >> 26 & 31 ? vsatp : hvc_random(&a->seed));
         hvc_port_set(a->pe, vstvec,
                      r >> 32 & 7 ? code_pc(&a->seed, true) : random_address(&a->seed));
         hvc_port_set(a->pe, vsepc, code_pc(&a->seed, r >> 31 & 1));
@@ -240,7 +240,7 @@ static void after_stop(attacker *a)
     if (fetch)
         a->frame.pc = code_pc(&a->seed, a->frame.sstatus & HVC_SSTATUS_SPP);
     else
-        a->frame.pc += soft_random(&a->seed) & 1 ? 2 : 4;
+        a->frame.pc += hvc_random(&a->seed) & 1 ? 2 : 4;
 }
 
 /* What enter says must be what a hart can say. */
@@ -263,7 +263,7 @@ static void *live(void *arg)
              left = a->words;
     hvc_port_fp_load(a->pe, &a->fp);
     while (left) {
-        uint64_t n = 1 + soft_random(&a->seed) % 300;
+        uint64_t n = 1 + hvc_random(&a->seed) % 300;
         n = n < left ? n : left;
         new_life(a, hgatp, vsatp);
         hvc_port_budget(a->pe, n);

@@ -209,10 +209,10 @@ static void test_random_arithmetic(void)
 {
     uint64_t seed = 1;
     for (int i = 0; i < 2000; i++) {
-        uint64_t a = soft_random(&seed) >> (soft_random(&seed) & 63);
-        uint64_t b = soft_random(&seed) >> (soft_random(&seed) & 63);
-        a = soft_random(&seed) & 1 ? 0 - a : a;
-        b = soft_random(&seed) & 1 ? 0 - b : b;
+        uint64_t a = hvc_random(&seed) >> (hvc_random(&seed) & 63);
+        uint64_t b = hvc_random(&seed) >> (hvc_random(&seed) & 63);
+        a = hvc_random(&seed) & 1 ? 0 - a : a;
+        b = hvc_random(&seed) & 1 ? 0 - b : b;
         check_product(a, b);
         check_quotient(a, b);
     }

@@ -241,7 +241,7 @@ static void kick_many(uint32_t times)
 {
     uint64_t seed = times;
     for (uint32_t i = 0; i < times; i++) {
-        for (uint64_t wait = soft_random(&seed) % 3000; wait > 0; wait--)
+        for (uint64_t wait = hvc_random(&seed) % 3000; wait > 0; wait--)
             atomic_signal_fence(memory_order_seq_cst);
         hvc_port_kick(vm->pe);
         while (atomic_load(&runner.ended) == i)

@@ -34,16 +34,8 @@
 #include <hvcore/fixup/arm64_state.h>
 #include <hvcore/fixup/spe.h>
 
+#include "tests/unit/random.h"
 #include "tests/unit/unit.h"
-
-static uint64_t mix(uint64_t *seed)
-{
-    uint64_t z = (*seed += UINT64_C(0x9e3779b97f4a7c15));
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 static uint64_t wrong; /* counted, so that a failure says once how often */
 
@@ -121,7 +113,7 @@ typedef struct machine {
 
 static unsigned roll(machine *m, unsigned n)
 {
-    return (unsigned)(mix(&m->seed) % n);
+    return (unsigned)(hvc_random(&m->seed) % n);
 }
 
 static uint64_t see(machine *m, const twin *reg)
@@ -710,7 +702,7 @@ static void guest_runs(machine *m)
     m->guest = true;
     switch_el(m, 1);
     for (int n = 0; n < 8; n++) {
-        m->mem[GUEST_DATA][n] = m->wanted[GUEST_DATA][n] = mix(&m->seed);
+        m->mem[GUEST_DATA][n] = m->wanted[GUEST_DATA][n] = hvc_random(&m->seed);
         tick(m, 3);
     }
     if (m->caps == 2 && m->e2pb.was & 1) {
@@ -834,7 +826,7 @@ static void come_up(machine *m, hvcore_spe_pe *pe, const change *c)
 /* MDCR_EL2 for one side, with the fields by their bit numbers. */
 static void write_mdcr(machine *m, const hvcore_spe_pe *pe, uint32_t side)
 {
-    hvcore_spe_traps traps = {.mdcr_el2 = mix(&m->seed)};
+    hvcore_spe_traps traps = {.mdcr_el2 = hvc_random(&m->seed)};
 
     expect(hvcore_spe_traps_set(&pe->config, side, &traps) == 0);
     m->e2pb.now = traps.mdcr_el2 >> (m->trbe ? 24 : 12) & 3;
@@ -1541,7 +1533,7 @@ static void test_caps(void)
     wrong = 0;
     for (unsigned ver = 0; ver < 16; ver++) {
         for (unsigned p = 0; p < 2; p++) {
-            uint64_t seed = ver, other = ~(UINT64_C(0xf) << 32), idr = mix(&seed);
+            uint64_t seed = ver, other = ~(UINT64_C(0xf) << 32), idr = hvc_random(&seed);
             uint32_t wanted = !ver ? HVCORE_SPE_ABSENT : p ? HVCORE_SPE_FOREIGN : HVCORE_SPE_OWNED;
 
             idr = p ? idr | 16 : idr & ~UINT64_C(16);
@@ -1580,7 +1572,8 @@ static void test_watch(void)
 static void check_traps(const hvcore_spe_config *config, uint32_t side, uint64_t *seed)
 {
     bool trbe = config->unit == HVCORE_SPE_UNIT_TRBE;
-    hvcore_spe_traps t = {mix(seed), mix(seed), mix(seed), mix(seed)}, was = t;
+    hvcore_spe_traps t = {hvc_random(seed), hvc_random(seed), hvc_random(seed), hvc_random(seed)},
+                     was = t;
     bool guest = side == HVCORE_SPE_SIDE_GUEST || is_bare(config->host);
     uint64_t owner = !guest && at_el1(config->host) ? 3 : 0;
     int owner_at = trbe ? 24 : 12, trap_at = trbe ? 19 : 14, idr_at = trbe ? 51 : 63;
@@ -1636,10 +1629,11 @@ static void test_check(void)
     wrong = 0;
     for (unsigned i = 0; i < 500000; i++) {
         hvcore_spe_pe pe = {.config = {i % 2, i / 2 % HVCORE_SPE_HOSTS, i / 10 % 3, i / 30 % 16}};
-        hvcore_spe_live live = {mix(&seed), mix(&seed) & 0xf001, mix(&seed) & 0x40000000001};
+        hvcore_spe_live live = {hvc_random(&seed), hvc_random(&seed) & 0xf001,
+                                hvc_random(&seed) & 0x40000000001};
 
-        pe.parked = mix(&seed) & 1;
-        pe.saved[HVCORE_SPE_SLOT_LIMIT] = 0x1000 | (mix(&seed) & 1);
+        pe.parked = hvc_random(&seed) & 1;
+        pe.saved[HVCORE_SPE_SLOT_LIMIT] = 0x1000 | (hvc_random(&seed) & 1);
         expect(hvcore_spe_check(&pe, &live) == violations(&pe, &live));
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -1659,7 +1653,7 @@ static void fill(void *at, size_t size, uint64_t *seed)
     unsigned char *to = at;
 
     for (size_t done = 0; done < size; done += 8) {
-        uint64_t word = mix(seed);
+        uint64_t word = hvc_random(seed);
 
         memcpy(to + done, &word, size - done < 8 ? size - done : 8);
     }
@@ -1675,7 +1669,7 @@ static call random_call(uint64_t *seed, uint64_t esr)
     c.event.kind = HVCORE_EVENT_TRAP;
     c.event.have |= HVCORE_HAVE_SYNDROME | HVCORE_HAVE_MODE;
     c.event.mode = HVCORE_ARM64_EL1;
-    c.event.syndrome = mix(seed) << 32 | esr;
+    c.event.syndrome = hvc_random(seed) << 32 | esr;
     c.state.step = (hvcore_step_state){0};
     c.state.spe = (hvcore_spe_guest){0};
     return c;
@@ -1934,11 +1928,11 @@ static hvcore_result wanted_answer(const call *c, const struct reg *r, bool read
 
 static void offer(hvcore_spe_guest *guest, uint64_t *seed)
 {
-    guest->pmsver = (uint8_t)(mix(seed) % 8);
-    guest->trace_buffer = mix(seed) & 1;
-    guest->trace_filter = mix(seed) & 1;
-    guest->spe_nvm = mix(seed) & 1;
-    guest->nested = mix(seed) & 1;
+    guest->pmsver = (uint8_t)(hvc_random(seed) % 8);
+    guest->trace_buffer = hvc_random(seed) & 1;
+    guest->trace_filter = hvc_random(seed) & 1;
+    guest->spe_nvm = hvc_random(seed) & 1;
+    guest->nested = hvc_random(seed) & 1;
 }
 
 static void test_offered_and_nested(void)
@@ -1949,12 +1943,12 @@ static void test_offered_and_nested(void)
     wrong = 0;
     for (unsigned i = 0; i < 500000; i++) {
         const struct reg *r = &registers[i % REGISTERS];
-        bool read = mix(&seed) & 1;
-        call c = random_call(&seed, syndrome(r, (unsigned)(mix(&seed) % 32), read));
+        bool read = hvc_random(&seed) & 1;
+        call c = random_call(&seed, syndrome(r, (unsigned)(hvc_random(&seed) % 32), read));
         hvcore_result w;
 
-        c.event.mode = (uint32_t)(mix(&seed) % 4);
-        c.event.have &= mix(&seed) % 8 ? ~UINT32_C(0) : ~(uint32_t)HVCORE_HAVE_MODE;
+        c.event.mode = (uint32_t)(hvc_random(&seed) % 4);
+        c.event.have &= hvc_random(&seed) % 8 ? ~UINT32_C(0) : ~(uint32_t)HVCORE_HAVE_MODE;
         offer(&c.state.spe, &seed);
         w = wanted_answer(&c, r, read);
         expect(answers(&c, w.kind, w.arg, w.addr));
@@ -2008,7 +2002,7 @@ static void test_barriers_are_nops(void)
         call c = random_call(&seed, i % 2 ? ESR_PSB : ESR_TSB);
 
         offer(&c.state.spe, &seed);
-        c.event.mode = (uint32_t)(mix(&seed) % (c.state.spe.nested ? 4 : 2));
+        c.event.mode = (uint32_t)(hvc_random(&seed) % (c.state.spe.nested ? 4 : 2));
         *(i % 2 ? &c.state.spe.pmsver : &c.state.spe.trace_buffer) = 0;
         c.frame.pc = i % 100 ? c.frame.pc : ~UINT64_C(3);
         c.event.have &= i % 7 ? ~UINT32_C(0) : ~(uint32_t)HVCORE_HAVE_MODE;
@@ -2092,13 +2086,14 @@ static void test_bad_config(void)
     wrong = 0;
     for (unsigned i = 0; i < 4 * 1000; i++) {
         uint32_t bad[] = {bounds[i % 4], UINT32_MAX, 0x80000000,
-                          bounds[i % 4] | (uint32_t)mix(&seed)};
+                          bounds[i % 4] | (uint32_t)hvc_random(&seed)};
         hvcore_spe_config config = {1, 2, 2, 7};
         uint32_t *field[] = {&config.unit, &config.host, &config.caps, &config.flags};
 
         *field[i % 4] = bad[i / 4 % 4];
         if (*field[i % 4] >= bounds[i % 4]) {
-            expect(refused(&config, (uint32_t)(mix(&seed) % 4), (uint32_t)(mix(&seed) % 2)));
+            expect(refused(&config, (uint32_t)(hvc_random(&seed) % 4),
+                           (uint32_t)(hvc_random(&seed) % 2)));
         }
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -2166,7 +2161,7 @@ static void test_bad_events(void)
     for (unsigned i = 0; i < 1000; i++) {
         call c = random_call(&seed, i % 2 ? 0x62302413 : ESR_PSB);
 
-        c.event.mode = i % 3 ? 4 + (uint32_t)mix(&seed) % 1000 : UINT32_MAX;
+        c.event.mode = i % 3 ? 4 + (uint32_t)hvc_random(&seed) % 1000 : UINT32_MAX;
         c.state.spe.nested = i % 5 == 0;
         expect(leaves(&c, HVCORE_SPE_BAD_MODE));
         c.event.mode = 2 + i % 2;
@@ -2176,7 +2171,7 @@ static void test_bad_events(void)
         expect(leaves(&c, HVCORE_SPE_NOT_AARCH64));
         c.event.have &= ~(uint32_t)HVCORE_HAVE_SYNDROME;
         expect(leaves(&c, HVCORE_SPE_NO_SYNDROME));
-        c.event.kind = 1 + (uint32_t)mix(&seed) % 1000;
+        c.event.kind = 1 + (uint32_t)hvc_random(&seed) % 1000;
         expect(leaves(&c, HVCORE_SPE_NOT_A_TRAP));
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -2213,8 +2208,8 @@ static void test_random(void)
         hvcore_result r;
 
         fill(&c, sizeof c, &seed);
-        c.event.kind = mix(&seed) % 4 ? HVCORE_EVENT_TRAP : c.event.kind;
-        c.event.mode = mix(&seed) % 4 ? c.event.mode % 4 : c.event.mode;
+        c.event.kind = hvc_random(&seed) % 4 ? HVCORE_EVENT_TRAP : c.event.kind;
+        c.event.mode = hvc_random(&seed) % 4 ? c.event.mode % 4 : c.event.mode;
         before = c;
         r = ask(&c);
         expect(r.kind == HVCORE_RESULT_DONE || memcmp(&c, &before, sizeof c) == 0);

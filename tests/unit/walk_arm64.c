@@ -1007,9 +1007,9 @@ static int chaos_read(void *user, uint64_t pa, uint64_t *value)
     *value = m->value;
     if (m->deep) { /* every entry is a table that is itself, and a good leaf; or one bit is wrong */
         *value = (pa & UINT64_C(0xfffffffff000)) | 0x7c3;
-        *value ^= (at_random(&h) & 31) == 0 ? AT_BIT(h >> 7 & 63) : 0;
+        *value ^= (hvc_random(&h) & 31) == 0 ? AT_BIT(h >> 7 & 63) : 0;
     } else if (!m->uniform) {
-        *value = at_random(&h);
+        *value = hvc_random(&h);
         *value =
             *value & 1 ? *value | 3 : (pa & ~UINT64_C(0xfff)) | (*value & 0xfff0000000000fff) | 3;
     }
@@ -1029,9 +1029,9 @@ static int chaos_cas(void *user, uint64_t pa, uint64_t expected, uint64_t desire
 static uint64_t extreme(uint64_t *seed)
 {
     static const uint64_t values[] = {0, UINT64_MAX, 1, UINT64_MAX << 1};
-    uint64_t pick = at_random(seed);
+    uint64_t pick = hvc_random(seed);
 
-    return pick & 4 ? at_random(seed) : values[pick & 3];
+    return pick & 4 ? hvc_random(seed) : values[pick & 3];
 }
 
 static void check_named(const result_t *r)
@@ -1051,11 +1051,12 @@ static void test_hostile(void)
     unsigned deepest = 0;
 
     for (unsigned n = 0; n < 300000; n++) {
-        options_t o = {(uint32_t)at_random(&seed), (uint32_t)at_random(&seed) & 0x3ff,
-                       32 + (uint32_t)(at_random(&seed) % 25), (uint32_t)at_random(&seed) & 3};
-        struct chaos m = {at_random(&seed), extreme(&seed), 0, 0, n & 1, n & 2, n & 4};
+        options_t o = {(uint32_t)hvc_random(&seed), (uint32_t)hvc_random(&seed) & 0x3ff,
+                       32 + (uint32_t)(hvc_random(&seed) % 25), (uint32_t)hvc_random(&seed) & 3};
+        struct chaos m = {hvc_random(&seed), extreme(&seed), 0, 0, n & 1, n & 2, n & 4};
         hvcore_arm64_walk_mem mem = {&m, chaos_read, chaos_cas};
-        request_t q = {extreme(&seed), (uint32_t)at_random(&seed) % 3, (uint32_t)at_random(&seed)};
+        request_t q = {extreme(&seed), (uint32_t)hvc_random(&seed) % 3,
+                       (uint32_t)hvc_random(&seed)};
         hvcore_arm64_sys sys;
         result_t r;
 
@@ -1071,7 +1072,7 @@ static void test_hostile(void)
             sys.sctlr_el2 &= ~AT_BIT(25);
             sys.tcr_el1 = (sys.tcr_el1 & UINT64_C(0x7f800000000000)) | 16 | UINT64_C(5) << 32;
             sys.vtcr_el2 = (sys.vtcr_el2 & UINT64_C(0x1000200000)) | 16 | 2 << 6 | 5 << 16;
-            q.va = at_random(&seed) >> 16;
+            q.va = hvc_random(&seed) >> 16;
         }
         memset(&r, 0xa5, sizeof r);
         hvcore_arm64_walk(&o, &sys, &mem, &q, &r);

@@ -19,7 +19,7 @@ static uint64_t seed = 1;
 /* True once in so many times. */
 static bool once_in(uint64_t times)
 {
-    return at_random(&seed) % times == 0;
+    return hvc_random(&seed) % times == 0;
 }
 
 /* ---- memory ---- */
@@ -46,9 +46,9 @@ static int read_any(void *user, uint64_t pa, uint64_t *value)
     const struct memory *m = user;
     uint64_t h = m->seed ^ pa * 5;
 
-    at_random(&h);
-    *value = descriptor(at_random(&h));
-    return (at_random(&h) & 127) == 0 ? (int)(h >> 20 & 3) : HVCORE_ARM64_MEM_OK;
+    hvc_random(&h);
+    *value = descriptor(hvc_random(&h));
+    return (hvc_random(&h) & 127) == 0 ? (int)(h >> 20 & 3) : HVCORE_ARM64_MEM_OK;
 }
 
 static int cas_any(void *user, uint64_t pa, uint64_t expected, uint64_t desired)
@@ -63,11 +63,11 @@ static int cas_any(void *user, uint64_t pa, uint64_t expected, uint64_t desired)
 
 static uint64_t random_tcr(void)
 {
-    uint64_t range = 13 + at_random(&seed) % 30, tcr = range | (13 + at_random(&seed) % 30) << 16;
+    uint64_t range = 13 + hvc_random(&seed) % 30, tcr = range | (13 + hvc_random(&seed) % 30) << 16;
 
-    tcr |= ARM64_BIT(31) | (at_random(&seed) & 7) << 32;
-    tcr |= at_random(&seed) & (TCR_TBI | TCR_TBI << 1 | TCR_HA | ARM64_MASK(13, 8));
-    tcr ^= once_in(2) ? 0 : ARM64_BIT(at_random(&seed) & 63);
+    tcr |= ARM64_BIT(31) | (hvc_random(&seed) & 7) << 32;
+    tcr |= hvc_random(&seed) & (TCR_TBI | TCR_TBI << 1 | TCR_HA | ARM64_MASK(13, 8));
+    tcr ^= once_in(2) ? 0 : ARM64_BIT(hvc_random(&seed) & 63);
     return tcr;
 }
 
@@ -76,38 +76,38 @@ static hvcore_arm64_sys random_sys(void)
     hvcore_arm64_sys sys;
 
     for (uint32_t i = 0; i < HVCORE_ARM64_SYS_COUNT; i++) {
-        (&sys.sctlr_el1)[i] = at_random(&seed);
+        (&sys.sctlr_el1)[i] = hvc_random(&seed);
     }
     sys.sctlr_el1 = (sys.sctlr_el1 | SCTLR_M | SCTLR_C) & ~SCTLR_EE;
-    sys.sctlr_el1 ^= once_in(8) ? ARM64_BIT(at_random(&seed) & 31) : 0;
+    sys.sctlr_el1 ^= once_in(8) ? ARM64_BIT(hvc_random(&seed) & 31) : 0;
     sys.tcr_el1 = random_tcr();
     sys.ttbr0_el1 &= once_in(16) ? UINT64_MAX : ~(ARM64_MASK(47, 36) | ARM64_MASK(11, 1));
     sys.ttbr1_el1 &= once_in(16) ? UINT64_MAX : ~(ARM64_MASK(47, 36) | ARM64_MASK(11, 1));
     sys.mair_el1 |= once_in(4) ? 0 : 0xff;
-    sys.hcr_el2 = once_in(8) ? ARM64_BIT(at_random(&seed) & 63) : ARM64_BIT(31);
-    sys.tcr2_el1 = once_in(4) ? ARM64_BIT(at_random(&seed) & 7) : 0;
+    sys.hcr_el2 = once_in(8) ? ARM64_BIT(hvc_random(&seed) & 63) : ARM64_BIT(31);
+    sys.tcr2_el1 = once_in(4) ? ARM64_BIT(hvc_random(&seed) & 7) : 0;
     return sys;
 }
 
 static options_t random_options(void)
 {
-    options_t o = {.features = (uint32_t)at_random(&seed) & (ARM64_BIT(29) - 1), .pa_bits = 48};
+    options_t o = {.features = (uint32_t)hvc_random(&seed) & (ARM64_BIT(29) - 1), .pa_bits = 48};
 
     o.features |= once_in(16) ? 0 : HVCORE_ARM64_FEAT_TGRAN4;
-    o.choices = once_in(4) ? (uint32_t)at_random(&seed) & 0x3ff : 0;
-    o.pa_bits = once_in(2) ? 31 + (uint32_t)(at_random(&seed) % 27) : 48;
-    o.reserved_sh = (uint32_t)(at_random(&seed) % 33) / 8;
+    o.choices = once_in(4) ? (uint32_t)hvc_random(&seed) & 0x3ff : 0;
+    o.pa_bits = once_in(2) ? 31 + (uint32_t)(hvc_random(&seed) % 27) : 48;
+    o.reserved_sh = (uint32_t)(hvc_random(&seed) % 33) / 8;
     return o;
 }
 
 static uint64_t random_va(const hvcore_arm64_sys *sys)
 {
     bool upper = once_in(2);
-    uint64_t va = at_random(&seed) >> (sys->tcr_el1 >> (upper ? 16 : 0) & 63);
+    uint64_t va = hvc_random(&seed) >> (sys->tcr_el1 >> (upper ? 16 : 0) & 63);
 
     va = upper ? ~va : va;
-    va ^= once_in(4) ? at_random(&seed) << 56 : 0;
-    return once_in(16) ? va ^ ARM64_BIT(at_random(&seed) & 63) : va;
+    va ^= once_in(4) ? hvc_random(&seed) << 56 : 0;
+    return once_in(16) ? va ^ ARM64_BIT(hvc_random(&seed) & 63) : va;
 }
 
 /* ---- both ways ---- */
@@ -132,11 +132,11 @@ static void test_both_ways(void)
     unsigned plain = 0, translated = 0, blocks = 0;
 
     for (unsigned n = 0; n < WALKS; n++) {
-        struct memory m = {at_random(&seed), 0}, m2 = m;
+        struct memory m = {hvc_random(&seed), 0}, m2 = m;
         const hvcore_arm64_walk_mem mem = {&m, read_any, cas_any}, mem2 = {&m2, read_any, cas_any};
         hvcore_arm64_sys sys = random_sys();
         options_t o = random_options();
-        request_t q = {random_va(&sys), once_in(16), (uint32_t)at_random(&seed) & 0x5b};
+        request_t q = {random_va(&sys), once_in(16), (uint32_t)hvc_random(&seed) & 0x5b};
         result_t r, general;
 
         q.access |= once_in(8) ? HVCORE_ARM64_ACCESS_PAN : 0;

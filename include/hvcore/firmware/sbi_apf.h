@@ -7,7 +7,7 @@
 #define HVCORE_FIRMWARE_SBI_APF_H
 
 #include <hvcore/fixup/apf.h>
-#include <hvcore/riscv64.h>
+#include <hvcore/firmware/sbi.h>
 
 HVCORE_BEGIN
 
@@ -17,12 +17,6 @@ enum hvcore_sbi_apf_eid {
     HVCORE_SBI_APF = 0x0a766372, /**< firmware's own space, with the implementation number */
     HVCORE_SBI_APF_FORWARDED =
         0x08415046 /**< where a kernel forwards the experimental space only */
-};
-
-/** Error values beside those of sbi.h. */
-enum hvcore_sbi_apf_error {
-    HVCORE_SBI_ERR_ALREADY_STARTED = -7,
-    HVCORE_SBI_ERR_ALREADY_STOPPED = -8
 };
 
 /** What there is. */

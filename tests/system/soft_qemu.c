@@ -45,17 +45,17 @@ static encode_memory *const loads[] = {RV_LOADS(NAME3)};
 static encode_memory *const stores[] = {RV_STORES(NAME3)};
 static const uint8_t load_sizes[] = {1, 2, 4, 8, 1, 2, 4}, store_sizes[] = {1, 2, 4, 8};
 
-#define ANY(seed, list) ((list)[soft_random(seed) % (sizeof(list) / sizeof((list)[0]))])
+#define ANY(seed, list) ((list)[hvc_random(seed) % (sizeof(list) / sizeof((list)[0]))])
 
 static uint32_t any_register(uint64_t *seed)
 {
-    return (uint32_t)(soft_random(seed) % (LAST + 1));
+    return (uint32_t)(hvc_random(seed) % (LAST + 1));
 }
 
 /* In the scratch page, which x30 points into the middle of. */
 static int32_t any_offset(uint64_t *seed, uint32_t size)
 {
-    return ((int32_t)(soft_random(seed) & 4095) & -(int32_t)size) - 2048;
+    return ((int32_t)(hvc_random(seed) & 4095) & -(int32_t)size) - 2048;
 }
 
 static uint32_t random_jump(uint64_t *seed, uint64_t r, uint32_t rs1, uint32_t rs2)
@@ -67,7 +67,7 @@ static uint32_t random_jump(uint64_t *seed, uint64_t r, uint32_t rs1, uint32_t r
 
 static uint32_t random_instruction(uint64_t *seed)
 {
-    uint64_t r = soft_random(seed);
+    uint64_t r = hvc_random(seed);
     uint32_t rd = any_register(seed), rs1 = any_register(seed), rs2 = any_register(seed);
     int32_t imm = (int32_t)(r >> 32 & 4095) - 2048;
     uint32_t i = (uint32_t)(r >> 20);
@@ -97,7 +97,7 @@ static uint32_t random_instruction(uint64_t *seed)
 static void put_stream(rv_code *c, uint64_t *seed)
 {
     for (uint32_t r = 1; r <= LAST; r++)
-        rv_li(c, r, soft_random(seed) >> (soft_random(seed) & 63));
+        rv_li(c, r, hvc_random(seed) >> (hvc_random(seed) & 63));
     rv_li(c, BASE, SCRATCH + 2048);
     for (int i = 0; i < WORDS; i++)
         rv_put(c, random_instruction(seed));

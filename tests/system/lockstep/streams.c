@@ -7,7 +7,7 @@
 
 static uint64_t random_below(lockstep_out *out, uint64_t n)
 {
-    return soft_random(out->seed) % n;
+    return hvc_random(out->seed) % n;
 }
 
 static void put32(lockstep_out *out, uint32_t word)
@@ -72,7 +72,7 @@ static void put_integer(lockstep_out *out)
 {
     switch (random_below(out, 5)) {
     case 0:
-        put32(out, ANY(out, i_type) | rd_rs1(out) | (uint32_t)soft_random(out->seed) << 20);
+        put32(out, ANY(out, i_type) | rd_rs1(out) | (uint32_t)hvc_random(out->seed) << 20);
         break;
     case 1:
         put32(out, ANY(out, shift6) | rd_rs1(out) | (uint32_t)random_below(out, 64) << 20);
@@ -82,7 +82,7 @@ static void put_integer(lockstep_out *out)
         break;
     case 3:
         put32(out, (random_below(out, 2) ? 0x37 : 0x17) | dest(out) << 7 |
-                       (uint32_t)soft_random(out->seed) << 12);
+                       (uint32_t)hvc_random(out->seed) << 12);
         break;
     default:
         put32(out, ANY(out, r_type) | rd_rs1(out) | any(out) << 20);
@@ -117,7 +117,7 @@ static uint32_t s_type(uint32_t word, uint32_t reg, uint32_t imm)
 
 static void put_memory(lockstep_out *out)
 {
-    uint32_t imm = (uint32_t)soft_random(out->seed) & 0xfff;
+    uint32_t imm = (uint32_t)hvc_random(out->seed) & 0xfff;
     if (random_below(out, 2))
         put32(out, 0x03 | (uint32_t)random_below(out, 7) << 12 | dest(out) << 7 |
                        LOCKSTEP_BASE << 15 | imm << 20);
@@ -128,7 +128,7 @@ static void put_memory(lockstep_out *out)
 /* t6 = s0 + something, aligned or (rarely, if `stray`) not */
 static void put_address(lockstep_out *out, uint32_t align, bool stray)
 {
-    uint32_t imm = (uint32_t)soft_random(out->seed) & 0xfff;
+    uint32_t imm = (uint32_t)hvc_random(out->seed) & 0xfff;
     if (!stray || random_below(out, 16))
         imm &= ~(align - 1);
     put32(out, 0x13 | 31 << 7 | LOCKSTEP_BASE << 15 | imm << 20);
@@ -194,7 +194,7 @@ static void put_jump(lockstep_out *out)
 
 static uint32_t bits(lockstep_out *out, uint32_t n)
 {
-    return (uint32_t)(soft_random(out->seed) & ((1u << n) - 1));
+    return (uint32_t)(hvc_random(out->seed) & ((1u << n) - 1));
 }
 
 /* s1 to a5, without the base */
@@ -400,7 +400,7 @@ static void put_any_word(lockstep_out *out)
     static const uint32_t opcodes[] = {0x13, 0x1b, 0x33, 0x3b, 0x53, 0x43,
                                        0x47, 0x4b, 0x4f, 0x2b, 0x5b};
     uint32_t word =
-        ((uint32_t)soft_random(out->seed) & ~0xfffu) | dest(out) << 7 | ANY(out, opcodes);
+        ((uint32_t)hvc_random(out->seed) & ~0xfffu) | dest(out) << 7 | ANY(out, opcodes);
     put32(out, word);
 }
 

@@ -28,6 +28,8 @@ typedef struct row {
 
 #define ROW(form, name, mask, match, isa, value) {mask, match, isa, SOFT_OP_##name, form},
 #define ROW_(form, ...) ROW(form, __VA_ARGS__)
+#define SPECIAL_ROW_(name, mask, match, isa, form) {mask, match, isa, SOFT_OP_##name, form},
+#define SPECIAL_ROW(...) SPECIAL_ROW_(__VA_ARGS__)
 #define REGISTER_ROW(...) ROW_(FORM_REGISTER, __VA_ARGS__)
 #define IMMEDIATE_ROW(...) ROW_(FORM_IMMEDIATE, __VA_ARGS__)
 #define LOAD_ROW(...) ROW_(FORM_LOAD, __VA_ARGS__)
@@ -45,10 +47,7 @@ static const row rows[] = {
     SOFT_LOADS(LOAD_ROW)
     SOFT_STORES(STORE_ROW)
     SOFT_BRANCHES(BRANCH_ROW)
-    {0x0000007f, 0x37, 0, SOFT_OP_lui, FORM_UPPER},
-    {0x0000007f, 0x17, 0, SOFT_OP_auipc, FORM_UPPER},
-    {0x0000007f, 0x6f, 0, SOFT_OP_jal, FORM_JUMP},
-    {0x0000707f, 0x67, 0, SOFT_OP_jalr, FORM_JUMP_REGISTER},
+    SOFT_SPECIAL(SPECIAL_ROW)
     SOFT_CALLS(CALL_ROW)
     HVC_SOFT_FP(FP_ROW)
     SOFT_ENDS(END_ROW)

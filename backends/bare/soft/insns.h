@@ -204,12 +204,12 @@
     X(hsv_w,   MASK_FENCE_VMA, 0x6a004073u, 0, hvc_soft_op_virtual)                   \
     X(hsv_d,   MASK_FENCE_VMA, 0x6e004073u, 0, hvc_soft_op_virtual)
 
-/* Those that the interpreter has inline beside the above. */
+/* Those that the interpreter has inline beside the above; the value is the form (decode.c). */
 #define SOFT_SPECIAL(X)                                                               \
-    X(lui,   0x0000007fu, 0x37u, 0, 0)                                                \
-    X(auipc, 0x0000007fu, 0x17u, 0, 0)                                                \
-    X(jal,   0x0000007fu, 0x6fu, 0, 0)                                                \
-    X(jalr,  F3(0x67, 0), 0, 0)
+    X(lui,   0x0000007fu, 0x37u, 0, FORM_UPPER)                                       \
+    X(auipc, 0x0000007fu, 0x17u, 0, FORM_UPPER)                                       \
+    X(jal,   0x0000007fu, 0x6fu, 0, FORM_JUMP)                                        \
+    X(jalr,  F3(0x67, 0), 0, FORM_JUMP_REGISTER)
 /* clang-format on */
 
 /* --- values ----------------------------------------------------------------------------------- */

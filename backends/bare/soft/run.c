@@ -2,7 +2,7 @@
 /*
  * The interpreter: one label an operation, and each decoded instruction knows its label. Registers
  * of this function that matter: `b` the block, `i` the instruction, `base` the address of the
- * block's first byte. Budget and kick are looked at once per block, through pe->left.
+ * block's first byte. The budget is looked at once per block; kick and clock between slices (pe.c).
  */
 #include "backends/bare/soft/soft.h"
 

@@ -10,6 +10,8 @@ unit_tests = \
 	tests/unit/at_race \
 	tests/unit/cancel \
 	tests/unit/core \
+	tests/unit/core_map \
+	tests/unit/core_model \
 	tests/unit/fail \
 	tests/unit/forward \
 	tests/unit/hart \
@@ -64,6 +66,7 @@ unit_headers = \
 	tests/unit/apf_world.h \
 	tests/unit/at_vectors.h \
 	tests/unit/at_world.h \
+	tests/unit/core.h \
 	tests/unit/guest.h \
 	tests/unit/policy.h \
 	tests/unit/random.h \
@@ -92,6 +95,8 @@ tests_unit_policy_json_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hvc_host_alloc
 thread_tests = \
 	tests/unit/cancel \
 	tests/unit/core \
+	tests/unit/core_map \
+	tests/unit/core_model \
 	tests/unit/hart \
 	tests/unit/irq \
 	tests/unit/irqchip \

@@ -51,6 +51,36 @@ hs_sources = \
 	backends/bare/hs/pe.c \
 	backends/bare/hs/port_riscv64.h
 
+# kvm: the common part and the host's architecture.
+kvm_common_sources = \
+	backends/kvm/enter.c \
+	backends/kvm/error.c \
+	backends/kvm/exits.c \
+	backends/kvm/kvm.h \
+	backends/kvm/memory.c \
+	backends/kvm/ops.c \
+	backends/kvm/uapi.c \
+	backends/kvm/uapi.h \
+	backends/kvm/vcpu.c \
+	backends/kvm/vm.c \
+	backends/kvm/wire.c
+kvm_x86_64_sources = \
+	backends/kvm/x86_64.c \
+	backends/kvm/x86_64.h \
+	backends/kvm/x86_64_regs.c
+kvm_arm64_sources = \
+	backends/kvm/arm64.c \
+	backends/kvm/arm64.h \
+	backends/kvm/arm64_duty.c \
+	backends/kvm/arm64_irqchip.c \
+	backends/kvm/arm64_regs.c
+kvm_riscv64_sources = \
+	backends/kvm/riscv64.c \
+	backends/kvm/riscv64.h \
+	backends/kvm/riscv64_aia.c \
+	backends/kvm/riscv64_regs.c \
+	backends/kvm/riscv64_trap.c
+
 # Which backends a build has.
 builtin_hosted_sources = backends/builtin_hosted.c
 builtin_hs_sources = backends/builtin_hs.c
@@ -67,8 +97,25 @@ backends_libsoft_fp_la_SOURCES = $(soft_fp_sources)
 backends_libsoft_fp_la_CPPFLAGS = $(HVC_CPPFLAGS)
 backends_libsoft_fp_la_CFLAGS = $(AM_CFLAGS) -Wconversion $(SOFT_FP_CFLAGS)
 
+if KVM_X86_64
+kvm_arch_sources = $(kvm_x86_64_sources)
+endif
+if KVM_ARM64
+kvm_arch_sources = $(kvm_arm64_sources)
+endif
+if KVM_RISCV64
+kvm_arch_sources = $(kvm_riscv64_sources)
+endif
+if KVM
+noinst_LTLIBRARIES += backends/libkvm.la
+backend_libraries += backends/libkvm.la
+backends_libkvm_la_SOURCES = $(kvm_common_sources) $(kvm_arch_sources)
+backends_libkvm_la_CPPFLAGS = $(HVC_CPPFLAGS) -D_GNU_SOURCE
+endif
+EXTRA_DIST += $(kvm_common_sources) $(kvm_x86_64_sources) $(kvm_arm64_sources) $(kvm_riscv64_sources)
+
 backends_libsoft_la_SOURCES = $(soft_sources) $(builtin_hosted_sources)
-backends_libsoft_la_CPPFLAGS = $(HVC_CPPFLAGS)
+backends_libsoft_la_CPPFLAGS = $(HVC_CPPFLAGS) $(HVC_KVM_CPPFLAGS)
 
 # --- libhvcore-riscv64-hs.a: everything freestanding, for an image in HS-mode -----------------------
 HS_ARCHIVE = libhvcore-riscv64-hs.a

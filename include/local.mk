@@ -5,6 +5,8 @@ hvcore_headersdir = $(includedir)/hvcore
 hvcore_headers_HEADERS = \
 	include/hvcore/arm64.h \
 	include/hvcore/ctx.h \
+	include/hvcore/debug.h \
+	include/hvcore/duty.h \
 	include/hvcore/error.h \
 	include/hvcore/event.h \
 	include/hvcore/hvcore.h \

@@ -40,8 +40,11 @@ walk_sources = \
 	lib/walk/riscv64_stage.c \
 	lib/walk/riscv64_stage.h
 arch_sources = \
+	lib/arch/arm64_regs.c \
+	lib/arch/regs.h \
 	lib/arch/riscv64.c \
-	lib/arch/riscv64.h
+	lib/arch/riscv64.h \
+	lib/arch/x86_64_regs.c
 firmware_sources = \
 	lib/firmware/sbi.c \
 	lib/firmware/sbi_apf.c \
@@ -67,10 +70,12 @@ core_sources = \
 	lib/core/error.h \
 	lib/core/irq.c \
 	lib/core/irqchip.c \
+	lib/core/kernel.c \
 	lib/core/map.c \
 	lib/core/mem.c \
 	lib/core/mmio.c \
 	lib/core/reg.c \
+	lib/core/reg.h \
 	lib/core/rendezvous.c \
 	lib/core/rendezvous.h \
 	lib/core/trap_policy.c \
@@ -79,6 +84,7 @@ core_sources = \
 	lib/core/vm.c
 run_sources = \
 	lib/run/answer.c \
+	lib/run/kernel.c \
 	lib/run/lockstep.c \
 	lib/run/outside.c \
 	lib/run/riscv64.c \

@@ -4,6 +4,7 @@
 #
 #   hvc_setup GROUP...            install what the groups need (scripts/setup)
 #   hvc_build DIR [ARGUMENT...]   configure (with the arguments) and make, out of tree, in DIR
+#   hvc_build_static DIR ARCH TARGET...   the same for static programs of that architecture
 #   hvc_say TEXT                  a line of progress
 #   hvc_quietly LOG COMMAND...    run with its output in LOG; on failure show the end of LOG
 #   hvc_files                     the names of all files of the project
@@ -79,4 +80,25 @@ hvc_build() {
     local dir=$1
     [ -f "$dir/Makefile" ] || hvc_say "building in $dir (the first time takes a minute)"
     hvc_quietly "$dir/build.log" hvc_make_all "$@"
+}
+
+# What is built for another architecture than this machine's comes from scripts/cross; 77: it is not
+# to be had.
+hvc_make_static() {
+    local dir=$1 arch=$2 prefix ldflags=-all-static arguments=(--disable-shared --enable-werror)
+    shift 2
+    if [ "$arch" != "$(uname -m)" ]; then
+        prefix=$(scripts/cross "$arch") || return
+        ldflags="-L$prefix/lib -all-static"
+        arguments+=(--host="$arch-linux-gnu" PKG_CONFIG_LIBDIR="$prefix/lib/pkgconfig"
+            CPPFLAGS="-isystem $prefix/include" LDFLAGS="-L$prefix/lib")
+    fi
+    hvc_autogen && hvc_configure "$dir" "${arguments[@]}" &&
+        make -C "$dir" -j"$(hvc_jobs)" V=0 LDFLAGS="$ldflags" "$@"
+}
+
+hvc_build_static() {
+    local dir=$1
+    [ -f "$dir/Makefile" ] || hvc_say "building in $dir (the first time takes a minute)" >&2
+    hvc_quietly "$dir/build.log" hvc_make_static "$@"
 }

@@ -86,7 +86,7 @@ model_drivers = tests/unit/apf_driver tests/unit/at_driver tests/unit/riscv_driv
 
 # Tests that make allocations and system calls fail.
 tests_unit_fail_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc,--wrap=realloc,--wrap=free \
-	-Wl,--wrap=mmap,--wrap=munmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=fstat,--wrap=close
+	-Wl,--wrap=mmap,--wrap=munmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=fstat,--wrap=close,--wrap=open
 # It looks at the thread's environment by the C library's functions.
 tests_unit_soft_fp_env_LDADD = $(LDADD) -lm
 tests_unit_policy_json_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hvc_host_alloc
@@ -154,8 +154,12 @@ guests = $(guest_sources:.S=.elf)
 guest_parts = tests/guests/guest.inc tests/guests/guest.ld tests/guests/trap_equal.h
 guest_binaries = tests/guests/trap_equal.bin
 
+# Those for x86_64, by the native compiler where it is one of that architecture.
+x86_guests = tests/guests/x86_hello.elf tests/guests/x86_real.elf
+native_guests = $(if $(filter x86_64,$(host_cpu)),$(x86_guests))
+
 .PHONY: guests
-guests: $(guests) $(guest_binaries)
+guests: $(guests) $(guest_binaries) $(native_guests)
 
 # Unit tests run some of them, and skip what needs them without the cross compiler.
 if RISCV64_CC
@@ -170,7 +174,14 @@ tests/guests/%.elf: tests/guests/%.S $(guest_parts)
 	$(AM_V_CCLD)$(freestanding_cc) riscv64 -static -I $(srcdir) -I $(srcdir)/tests/guests \
 		-Wl,--build-id=none -Wl,-T,$(srcdir)/tests/guests/guest.ld -o $@ $<
 
-CLEANFILES += $(guests) $(guest_binaries)
+tests/guests/x86_hello.elf: HVC_GUEST = -m64 -Wl,--defsym=guest_base=0x100000
+tests/guests/x86_real.elf: HVC_GUEST = -m32 -Wl,--defsym=guest_base=0x7c00
+$(x86_guests): tests/guests/%.elf: tests/guests/%.S tests/guests/x86.ld
+	@$(MKDIR_P) $(@D)
+	$(AM_V_CCLD)$(CC) $(HVC_GUEST) -static -nostdlib -no-pie -Wl,--build-id=none \
+		-Wl,-T,$(srcdir)/tests/guests/x86.ld -o $@ $<
+
+CLEANFILES += $(guests) $(guest_binaries) $(x86_guests)
 
 # Images in HS-mode; that fragment is plain GNU make and uses $(HS_ARCHIVE) and $(freestanding_cc).
 -include $(top_srcdir)/tests/hs/local.mk

@@ -3,18 +3,31 @@
 
 bin_PROGRAMS += tools/hvcore/hvcore
 tools_hvcore_hvcore_SOURCES = \
+	tools/hvcore/arch.c \
+	tools/hvcore/arch.h \
+	tools/hvcore/backend.c \
+	tools/hvcore/backend.h \
 	tools/hvcore/board.c \
 	tools/hvcore/board.h \
+	tools/hvcore/board_arm64.c \
+	tools/hvcore/board_arm64.h \
+	tools/hvcore/board_riscv64.c \
+	tools/hvcore/board_riscv64.h \
+	tools/hvcore/board_x86_64.c \
 	tools/hvcore/cancel.c \
 	tools/hvcore/check.c \
 	tools/hvcore/cli.h \
 	tools/hvcore/console.c \
+	tools/hvcore/dt.c \
+	tools/hvcore/dt.h \
 	tools/hvcore/elf.c \
 	tools/hvcore/elf.h \
 	tools/hvcore/exits.c \
 	tools/hvcore/file.c \
 	tools/hvcore/file.h \
 	tools/hvcore/help.c \
+	tools/hvcore/isa.c \
+	tools/hvcore/isa.h \
 	tools/hvcore/kernel.c \
 	tools/hvcore/kernel.h \
 	tools/hvcore/load.c \
@@ -22,12 +35,18 @@ tools_hvcore_hvcore_SOURCES = \
 	tools/hvcore/main.c \
 	tools/hvcore/msg.c \
 	tools/hvcore/options.c \
+	tools/hvcore/pl011.c \
+	tools/hvcore/pl011.h \
 	tools/hvcore/policy.c \
 	tools/hvcore/probe.c \
 	tools/hvcore/report.c \
 	tools/hvcore/run.c \
 	tools/hvcore/run.h \
+	tools/hvcore/serial.c \
+	tools/hvcore/serial.h \
 	tools/hvcore/side.c \
+	tools/hvcore/sniff.c \
+	tools/hvcore/sniff.h \
 	tools/hvcore/stats.c \
 	tools/hvcore/table.c \
 	tools/hvcore/table.h \
@@ -36,11 +55,16 @@ tools_hvcore_hvcore_SOURCES = \
 	tools/hvcore/trace.h \
 	tools/hvcore/tree.c \
 	tools/hvcore/tree.h \
+	tools/hvcore/tree_arm64.c \
+	tools/hvcore/tree_riscv64.c \
 	tools/hvcore/uart.c \
 	tools/hvcore/uart.h \
-	tools/hvcore/virt.h \
+	tools/hvcore/unanswered.c \
+	tools/hvcore/unanswered.h \
 	tools/hvcore/watch.c \
-	tools/hvcore/watch.h
+	tools/hvcore/watch.h \
+	tools/hvcore/words.c \
+	tools/hvcore/words.h
 tools_hvcore_hvcore_LDADD = lib/libhvcore.la $(JSON_C_LIBS) $(LIBFDT_LIBS)
 
 dist_man1_MANS = docs/hvcore.1

@@ -48,11 +48,13 @@ static void vm_destroy(bk_vm *vm)
     hvc_host_free(vm);
 }
 
-static int vm_create(const hvcore_vm_opts *opts, bk_vm **out, hvcore_error *err)
+static int vm_create(const hvcore_vm_opts *opts, const hvcore_ctx_opts *ctx, bk_vm **out,
+                     hvcore_error *err)
 {
     hvc_port_config config = {.max_pes = opts->max_vcpus,
                               .lockstep = opts->schedule == HVCORE_SCHEDULE_LOCKSTEP,
                               .isa = opts->isa};
+    (void)ctx;
     bk_vm *vm = hvc_host_alloc(sizeof(*vm));
     int rc = vm ? hvc_port_machine_create(&vm->machine, &config) : -HVCORE_E_NOMEM;
     if (!rc) {
@@ -143,14 +145,21 @@ static void lose(bk_vm *vm, uint64_t pa, uint64_t len)
     }
 }
 
-static int mem_unmap(bk_vm *vm, uint64_t gpa, uint64_t len)
+static int changed(int rc, uint64_t gpa, hvcore_error *err)
 {
-    return hvc_s2_change(&vm->s2, gpa, len, 0, lose, vm);
+    return rc ? hvc_fail_at(err, -rc, HVCORE_DOMAIN_BARE, gpa,
+                            "The guest's memory map cannot be changed: %s.", hvcore_strerror(rc))
+              : 0;
 }
 
-static int mem_protect(bk_vm *vm, uint64_t gpa, uint64_t len, uint32_t prot)
+static int mem_unmap(bk_vm *vm, uint64_t gpa, uint64_t len, hvcore_error *err)
 {
-    return hvc_s2_change(&vm->s2, gpa, len, prot, NULL, NULL);
+    return changed(hvc_s2_change(&vm->s2, gpa, len, 0, lose, vm), gpa, err);
+}
+
+static int mem_protect(bk_vm *vm, uint64_t gpa, uint64_t len, uint32_t prot, hvcore_error *err)
+{
+    return changed(hvc_s2_change(&vm->s2, gpa, len, prot, NULL, NULL), gpa, err);
 }
 
 static void mem_written(bk_vm *vm, const void *host, uint64_t len)
@@ -161,8 +170,10 @@ static void mem_written(bk_vm *vm, const void *host, uint64_t len)
 /* ---- vCPU ------------------------------------------------------------------------------------ */
 
 /* VS-mode, 64 bit, interrupts off; WFI is the library's (VTW). */
-static int vcpu_create(bk_vm *vm, uint32_t index, bk_vcpu **out, hvcore_error *err)
+static int vcpu_create(bk_vm *vm, uint32_t index, uint32_t flags, bk_vcpu **out,
+                       hvcore_error *err)
 {
+    (void)flags; /* whether it is off, the loop knows */
     bk_vcpu *v = hvc_host_alloc(sizeof(*v));
     if (!v) {
         return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_BARE, "No memory for a vCPU.");
@@ -307,11 +318,11 @@ static void flush(bk_vcpu *v)
 
 /* ---- registers ------------------------------------------------------------------------------- */
 
-static void riscv64(bk_vcpu *v, hvcore_bk_riscv64 *view)
+static void view(bk_vcpu *v, hvcore_bk_riscv64 *out)
 {
-    view->frame = &v->frame;
-    view->sys = &v->sys;
-    view->fp = v->vm->facts.guest_sstatus ? &v->fp : NULL;
+    out->frame = &v->frame;
+    out->sys = &v->sys;
+    out->fp = v->vm->facts.guest_sstatus ? &v->fp : NULL;
 }
 
 /* Only the hart that it is resident on can reach its registers. */
@@ -365,15 +376,27 @@ static uint64_t insns(bk_vcpu *v)
     return home ? hvc_port_insns(home) : 0;
 }
 
-const hvcore_backend_ops hvc_bare_ops = {
-    .size = sizeof(hvcore_backend_ops),
-    .abi = HVCORE_BACKEND_ABI,
-    .info = info,
-    .vm_create = vm_create,
-    .vm_destroy = vm_destroy,
+static const hvcore_bk_riscv64_ops raw = {
     .time = vm_time,
     .time_ns = vm_time_ns,
     .time_skip = vm_time_skip,
+    .flush = flush,
+    .view = view,
+    .sys_load = sys_load,
+    .sys_store = sys_store,
+    .delegate = delegate,
+    .delegated = delegated,
+    .insns = insns,
+};
+
+const hvcore_backend_ops hvc_bare_ops = {
+    .size = sizeof(hvcore_backend_ops),
+    .abi = HVCORE_BACKEND_ABI,
+    .arch = HVCORE_ARCH_RISCV64,
+    .riscv64 = &raw,
+    .info = info,
+    .vm_create = vm_create,
+    .vm_destroy = vm_destroy,
     .mem_map = mem_map,
     .mem_unmap = mem_unmap,
     .mem_protect = mem_protect,
@@ -382,12 +405,5 @@ const hvcore_backend_ops hvc_bare_ops = {
     .vcpu_destroy = vcpu_destroy,
     .enter = enter,
     .kick = kick,
-    .flush = flush,
     .detach = detach,
-    .riscv64 = riscv64,
-    .sys_load = sys_load,
-    .sys_store = sys_store,
-    .delegate = delegate,
-    .delegated = delegated,
-    .insns = insns,
 };

@@ -29,7 +29,18 @@ typedef struct hvcore_ctx_opts {
     uint32_t log_level; /**< HVCORE_LOG_*: lines up to this level reach `log` */
     hvcore_log_fn log;  /**< NULL: silent */
     void *log_user;     /**< handed to `log` */
+    uint32_t flags;     /**< HVCORE_CTX_* */
+    int32_t kick_signal; /**< kvm: the signal that ends the guest's execution for cancel, deadline
+                             and requests of other threads; 0: SIGRTMAX - 1 */
 } hvcore_ctx_opts;
+
+/**
+ * Flags of a context. kvm needs a signal, but no handler: a thread that runs a vCPU keeps the signal
+ * blocked from then on (until hvcore_vcpu_detach()), and the kernel opens it only inside KVM_RUN. A
+ * program that has a handler of its own for kick_signal, whatever it does, says so instead; then no
+ * thread's mask is touched.
+ */
+enum hvcore_ctx_flag { HVCORE_CTX_KICK_HANDLED = 1 };
 
 #ifndef HVCORE_CDEF
 #define HVCORE_CTX_OPTS_INIT {.size = sizeof(hvcore_ctx_opts)}
@@ -42,7 +53,13 @@ enum hvcore_backend_cap {
     HVCORE_CAP_DEADLINE = 4,        /**< hvcore_run_opts.deadline_ns works */
     HVCORE_CAP_HONOURS_HEDELEG = 8, /**< a delegated trap is known to reach the guest directly */
     HVCORE_CAP_TIMER = 16,          /**< riscv64: the guest's timer interrupt (vstimecmp) works */
-    HVCORE_CAP_LOCKSTEP = 32        /**< HVCORE_SCHEDULE_LOCKSTEP works */
+    HVCORE_CAP_LOCKSTEP = 32,       /**< HVCORE_SCHEDULE_LOCKSTEP works */
+    HVCORE_CAP_KERNEL_WAITS = 64,   /**< a vCPU that waits, or is off, does so inside the kernel: there
+                                         is no HVCORE_EXIT_HALT and no HVCORE_EXIT_OFF (x86_64: with
+                                         an interrupt controller of the kernel) */
+    HVCORE_CAP_DIRTY = 128,         /**< hvcore_map_opts.dirty works */
+    HVCORE_CAP_READONLY = 256,      /**< memory can be mapped without the right to write */
+    HVCORE_CAP_EL2 = 512            /**< arm64: HVCORE_VM_EL2 works */
 };
 
 /** What a backend is, as hvcore_ctx_backend_info() tells it. */
@@ -50,7 +67,8 @@ typedef struct hvcore_backend_info {
     uint32_t size;
     uint32_t arch;        /**< HVCORE_ARCH_* of its guests */
     uint32_t caps;        /**< HVCORE_CAP_* */
-    uint32_t max_vcpus;   /**< per VM */
+    uint32_t max_vcpus;   /**< per VM; 0: this backend cannot be used here and now, making a VM with
+                               it says why */
     char name[16];        /**< "bare", "kvm" */
     char machine[16];     /**< the machine below: "soft", "hs"; empty if there is only one */
     uint64_t delegatable; /**< riscv64: bits of hedeleg that this machine lets one set */

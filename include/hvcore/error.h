@@ -25,7 +25,8 @@ enum hvcore_error_code {
     HVCORE_E_POLICY = 12,     /**< a policy that contradicts itself or cannot be enforced */
     HVCORE_E_PARSE = 13,      /**< text that is not in its language: line and column say where */
     HVCORE_E_BACKEND = 14,    /**< the backend broke its contract */
-    HVCORE_E_LIMIT = 15       /**< a bound of the library is reached */
+    HVCORE_E_LIMIT = 15,      /**< a bound of the library is reached */
+    HVCORE_E_TIMEOUT = 16     /**< a vCPU did not leave the guest in time; nothing has changed */
 };
 
 /** The part of the library that an error comes from. */

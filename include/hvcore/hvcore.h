@@ -13,6 +13,8 @@
 #include <hvcore/riscv64.h>
 #include <hvcore/vcpu.h>
 #include <hvcore/reg.h>
+#include <hvcore/debug.h>
+#include <hvcore/duty.h>
 #include <hvcore/stats.h>
 #include <hvcore/policy.h>
 

@@ -58,5 +58,31 @@ typedef struct hvcore_vcpu_stats {
  */
 HVCORE_API int hvcore_vcpu_stats_get(hvcore_vcpu *vcpu, hvcore_vcpu_stats *stats);
 
+/** A number that the kernel counts. */
+typedef struct hvcore_kernel_stat {
+    uint32_t size;
+    uint32_t kind;     /**< as the kernel numbers it: 0 cumulative, 1 instant, 2 peak, 3 linear and 4
+                            logarithmic histogram */
+    uint32_t unit;     /**< 0 none, 1 bytes, 2 seconds, 3 cycles, 4 boolean */
+    int32_t exponent;  /**< of 10, or of 2 for bytes: the unit is multiplied by it */
+    char name[64];
+    uint64_t value;    /**< the first value; of a histogram, its first bucket */
+    uint32_t count;    /**< values: 1, or the buckets of a histogram */
+    uint32_t reserved;
+} hvcore_kernel_stat;
+
+#ifndef HVCORE_CDEF
+#define HVCORE_KERNEL_STAT_INIT {.size = sizeof(hvcore_kernel_stat)}
+#endif
+
+/**
+ * Number `index` (0, 1, ...) of what the kernel counts for vCPU `vcpu` (UINT32_MAX: for the VM).
+ *
+ * Thread: any. Errors: E_INVAL, E_NOTFOUND (past the end; no such vCPU), E_UNSUPPORTED (no kernel
+ * below, or one without it), E_SYS. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_kernel_stat(hvcore_vm *vm, uint32_t vcpu, uint32_t index,
+                                     hvcore_kernel_stat *stat, hvcore_error *err);
+
 HVCORE_END
 #endif

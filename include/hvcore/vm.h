@@ -17,13 +17,18 @@ enum hvcore_schedule {
                                    */
 };
 
+/** Flags of hvcore_vm_opts. */
+enum hvcore_vm_flag {
+    HVCORE_VM_EL2 = 1 /**< arm64: the guest has an EL2 (nested virtualization). Needs HVCORE_CAP_EL2 */
+};
+
 /** Options of a VM. */
 typedef struct hvcore_vm_opts {
     uint32_t size;
     uint32_t arch;       /**< HVCORE_ARCH_* of the guest */
-    const char *backend; /**< NULL: the first that runs `arch`; "bare", "bare/soft", ... */
+    const char *backend; /**< NULL: the first that runs `arch` here; "kvm", "bare", "bare/soft" */
     uint32_t max_vcpus;  /**< 0: 1 */
-    uint32_t flags;      /**< must be 0 */
+    uint32_t flags;      /**< HVCORE_VM_* */
     uint32_t schedule;   /**< HVCORE_SCHEDULE_* */
     uint32_t reserved;   /**< 0 */
     uint64_t isa;        /**< riscv64: HVCORE_RISCV64_ISA_*; 0: what the machine has by itself */
@@ -38,9 +43,14 @@ typedef struct hvcore_vm_opts {
  *
  * A riscv64 VM begins with the built-in policy "linux-guest". One reference is returned in `*vm`.
  *
+ * Without `backend` the first one is taken that can be used here and now: kvm where the host has it
+ * for this architecture, else the library's own machine. hvcore_vm_backend_info() says which.
+ *
  * Thread: any. Errors: E_INVAL (flags, reserved, an unknown schedule), E_NOTFOUND (no such
  * backend), E_UNSUPPORTED (no backend for this architecture, LOCKSTEP without HVCORE_CAP_LOCKSTEP,
- * an isa that the machine cannot be), E_RANGE (too many vCPUs), E_NOMEM. Since: 0.1.
+ * an isa that the machine cannot be, a flag without its capability, a kernel that lacks what the
+ * backend needs), E_RANGE (too many vCPUs), E_NOMEM, E_SYS (kvm: /dev/kvm cannot be used; the
+ * sentence says why and what to do). Since: 0.1.
  */
 HVCORE_API int hvcore_vm_create(hvcore_ctx *ctx, const hvcore_vm_opts *opts, hvcore_vm **vm,
                                 hvcore_error *err);
@@ -80,7 +90,7 @@ typedef struct hvcore_map_opts {
     uint64_t gpa;          /**< first guest-physical address; multiple of HVCORE_PAGE_SIZE */
     uint64_t offset;       /**< first byte of the object; multiple of HVCORE_PAGE_SIZE */
     uint64_t len;          /**< 0: all of the object from `offset` on */
-    uint32_t dirty;        /**< 1: keep a dirty log. E_UNSUPPORTED for now */
+    uint32_t dirty;        /**< 1: keep a dirty log (hvcore_vm_dirty_get()). Needs HVCORE_CAP_DIRTY */
     uint32_t reserved;     /**< 0 */
     hvcore_pager_fn pager; /**< NULL: everything is resident. E_UNSUPPORTED for now */
     void *pager_user;
@@ -109,7 +119,8 @@ HVCORE_API int hvcore_vm_map(hvcore_vm *vm, hvcore_mem *mem, const hvcore_map_op
  * called from a callback. A range without any mapping is E_NOTFOUND, holes inside are allowed.
  *
  * Thread: any. Errors: E_INVAL (not whole pages), E_RANGE (wraps 2^64), E_NOTFOUND, E_BUSY (a view
- * pins part of it), E_NOMEM. Since: 0.1.
+ * pins part of it), E_NOMEM, E_TIMEOUT (a vCPU does not leave the guest: on arm64 and riscv64 a kernel
+ * does not interrupt the wait for a page that userfaultfd has to bring), E_SYS. Since: 0.1.
  */
 HVCORE_API int hvcore_vm_unmap(hvcore_vm *vm, uint64_t gpa, uint64_t len, hvcore_error *err);
 
@@ -118,8 +129,10 @@ HVCORE_API int hvcore_vm_unmap(hvcore_vm *vm, uint64_t gpa, uint64_t len, hvcore
  * What is then not allowed to the guest is an access without memory: MMIO for loads and stores, an
  * access fault for fetches.
  *
+ * kvm lets a guest execute all that it can read: rights without X are E_UNSUPPORTED there.
+ *
  * Thread: any. Errors: E_INVAL (not whole pages, rights), E_RANGE (wraps 2^64), E_NOTFOUND (a
- * hole), E_NOMEM. Since: 0.1.
+ * hole), E_UNSUPPORTED, E_NOMEM, E_TIMEOUT, E_SYS. Since: 0.1.
  */
 HVCORE_API int hvcore_vm_protect(hvcore_vm *vm, uint64_t gpa, uint64_t len, uint32_t prot,
                                  hvcore_error *err);
@@ -162,6 +175,25 @@ HVCORE_API int hvcore_view_get(hvcore_vm *vm, uint64_t gpa, size_t len, uint32_t
  * Thread: any. Errors: none. Since: 0.1.
  */
 HVCORE_API void hvcore_view_put(hvcore_view *view);
+
+/** Flags of hvcore_vm_dirty_get(). */
+enum hvcore_dirty_flag {
+    HVCORE_DIRTY_KEEP = 1 /**< look only: the pages stay dirty */
+};
+
+/**
+ * Which pages of [gpa, gpa + len) have been written since they were asked for last, by the guest or
+ * by hvcore_vm_write(): bit n % 8 of bitmap[n / 8] for page n of the range. Writes through a view or
+ * another mapping of the host are not seen.
+ *
+ * All of the range must be mapped with `dirty`. A page that is written while this runs is in this
+ * answer or in the next one. `bitmap` has at least (len / HVCORE_PAGE_SIZE + 7) / 8 bytes.
+ *
+ * Thread: any. Errors: E_INVAL (not whole pages, unknown flags), E_NOTFOUND (a part is not mapped
+ * with `dirty`), E_UNSUPPORTED (without HVCORE_CAP_DIRTY), E_NOMEM, E_SYS. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_dirty_get(hvcore_vm *vm, uint64_t gpa, uint64_t len, uint8_t *bitmap,
+                                   uint32_t flags, hvcore_error *err);
 
 /** What an MMIO callback did with an access. */
 enum hvcore_mmio_verdict {
@@ -208,9 +240,49 @@ HVCORE_API int hvcore_vm_mmio_add(hvcore_vm *vm, uint64_t gpa, uint64_t len,
  * chosen before may still run: what `user` points to may go once each vCPU has returned from its
  * callback or from hvcore_vcpu_run.
  *
- * Thread: any. Errors: E_NOTFOUND. Since: 0.1.
+ * Thread: any. Errors: E_INVAL, E_NOTFOUND, E_TIMEOUT (as hvcore_vm_unmap()). Since: 0.1.
  */
 HVCORE_API int hvcore_vm_mmio_remove(hvcore_vm *vm, uint32_t id);
+
+/**
+ * x86_64: have accesses to the ports [port, port + len) answered by callbacks; as
+ * hvcore_vm_mmio_add(), with a port in place of an address. Ids are shared with MMIO ranges.
+ *
+ * Thread: any. Errors: as hvcore_vm_mmio_add(); E_RANGE (past port 0xffff), E_UNSUPPORTED (another
+ * architecture). Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_pio_add(hvcore_vm *vm, uint32_t port, uint32_t len,
+                                 const hvcore_mmio_ops *ops, void *user, uint32_t *id,
+                                 hvcore_error *err);
+
+/** Flags of hvcore_ioevent. */
+enum hvcore_ioevent_flag {
+    HVCORE_IOEVENT_PIO = 1,   /**< x86_64: addr is a port */
+    HVCORE_IOEVENT_MATCH = 2, /**< only stores of this value */
+    HVCORE_IOEVENT_REMOVE = 4 /**< take it away again; all else as when it was made */
+};
+
+/** A store that the kernel answers by signalling an eventfd, without leaving the guest for long. */
+typedef struct hvcore_ioevent {
+    uint32_t size;
+    uint32_t flags;    /**< HVCORE_IOEVENT_* */
+    uint64_t addr;     /**< guest-physical address, or port */
+    uint64_t value;    /**< with MATCH */
+    uint32_t width;    /**< bytes: 1, 2, 4, 8; 0: any (not with MATCH) */
+    int32_t fd;        /**< an eventfd; the kernel keeps its own reference */
+} hvcore_ioevent;
+
+#ifndef HVCORE_CDEF
+#define HVCORE_IOEVENT_INIT {.size = sizeof(hvcore_ioevent)}
+#endif
+
+/**
+ * kvm: make or remove an ioeventfd.
+ *
+ * Thread: any. Errors: E_INVAL, E_EXISTS, E_NOTFOUND (nothing to remove), E_UNSUPPORTED (no kernel
+ * below, or one without it), E_SYS. Since: 0.1.
+ */
+HVCORE_API int hvcore_vm_ioevent(hvcore_vm *vm, const hvcore_ioevent *event, hvcore_error *err);
 
 /** Bytes that a guest writes to its firmware console (riscv64: SBI DBCN). */
 typedef void (*hvcore_console_fn)(void *user, hvcore_vcpu *vcpu, const char *bytes, size_t len);
@@ -228,7 +300,8 @@ HVCORE_API int hvcore_vm_console_set(hvcore_vm *vm, hvcore_console_fn fn, void *
  * Hold all vCPUs: when it returns, none executes guest code, and hvcore_vcpu_run waits. Cancel and
  * deadline still end such a run. Pauses nest.
  *
- * Thread: any (also a callback). Errors: E_INVAL, E_LIMIT (2^32 - 1 nested). Since: 0.1.
+ * Thread: any (also a callback). Errors: E_INVAL, E_LIMIT (2^32 - 1 nested), E_TIMEOUT (as
+ * hvcore_vm_unmap(); the VM is not paused then). Since: 0.1.
  */
 HVCORE_API int hvcore_vm_pause(hvcore_vm *vm);
 

@@ -82,6 +82,7 @@ struct hvcore_mem {
 typedef struct hvc_region {
     uint64_t gpa, len, offset;
     uint32_t prot;
+    uint32_t dirty; /* 1: with a log */
     hvcore_mem *mem; /* one reference per region */
 } hvc_region;
 
@@ -124,6 +125,8 @@ struct hvcore_vm {
     hvc_ref refs;
     hvcore_ctx *ctx;
     const hvcore_backend_ops *ops;
+    const hvcore_bk_riscv64_ops *raw;   /* the machine is ours, */
+    const hvcore_bk_kernel_ops *kernel; /* or a kernel's; the other one is NULL */
     hvcore_backend_info info;
     hvcore_bk_vm *bk;
     uint32_t arch, max_vcpus;
@@ -132,6 +135,7 @@ struct hvcore_vm {
     hvc_lock lock;
     hvc_regions regions;
     hvc_mmios mmios;
+    hvc_mmios pios; /* x86_64: gpa is a port */
     uint32_t next_mmio;
     hvcore_view *views;
     hvc_program *program; /* of vCPUs that are yet to come; NULL: no policy */
@@ -140,6 +144,7 @@ struct hvcore_vm {
 
     hvc_lock irq_lock; /* the interrupt controller; nobody waits for a vCPU while holding it */
     struct hvc_plic *irqchip;
+    uint32_t kernel_irqchip; /* 1: the kernel has one */
 
     _Atomic uint32_t driven; /* lockstep: 1 while a thread runs the VM or one of its vCPUs */
     uint32_t turn;           /* lockstep: number of the vCPU whose turn it is */

@@ -79,19 +79,26 @@ int hvcore_ctx_backend_info(hvcore_ctx *ctx, uint32_t index, hvcore_backend_info
     return hvc_struct_out(info, &full, sizeof(full));
 }
 
-/* The table has function pointers from `info` on; a NULL one is a mistake that must not be called.
- */
-static bool complete(const hvcore_backend_ops *ops)
+/* A NULL function pointer is a mistake that must not be called. */
+static bool filled(const void *table, size_t first, size_t size)
 {
-    static const size_t first = offsetof(hvcore_backend_ops, info);
     void (*slot)(void);
-    for (size_t at = first; at < sizeof(*ops); at += sizeof(slot)) {
-        memcpy(&slot, (const char *)ops + at, sizeof(slot));
+    for (size_t at = first; at < size; at += sizeof(slot)) {
+        memcpy(&slot, (const char *)table + at, sizeof(slot));
         if (!slot) {
             return false;
         }
     }
     return true;
+}
+
+/* The table has function pointers from `info` on, and names one other that has nothing else. */
+static bool complete(const hvcore_backend_ops *ops)
+{
+    return filled(ops, offsetof(hvcore_backend_ops, info), sizeof(*ops)) &&
+           !ops->riscv64 != !ops->kernel &&
+           (ops->riscv64 ? filled(ops->riscv64, 0, sizeof(*ops->riscv64))
+                         : filled(ops->kernel, 0, sizeof(*ops->kernel)));
 }
 
 static bool same_text(const char *a, const char *b, size_t n)

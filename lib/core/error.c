@@ -65,6 +65,14 @@ int hvc_backend_failed(hvcore_error *err, int rc, const hvcore_error *own, const
     return code;
 }
 
+int hvc_fail_hold(hvcore_error *err)
+{
+    return hvc_fail(err, HVCORE_E_TIMEOUT, HVCORE_DOMAIN_RUN,
+                    "A vCPU has not left the guest within a second; nothing has changed. On arm64 "
+                    "and riscv64 a kernel does not interrupt the wait for a page that userfaultfd "
+                    "has to bring: bring it, then try again.");
+}
+
 int hvc_struct_in(void *dst, size_t dst_size, const void *src, const char *what, hvcore_error *err)
 {
     uint32_t size;
@@ -115,6 +123,7 @@ static const char *const names[] = {
     [HVCORE_E_PARSE] = "malformed text",
     [HVCORE_E_BACKEND] = "backend failed",
     [HVCORE_E_LIMIT] = "limit reached",
+    [HVCORE_E_TIMEOUT] = "not in time",
 };
 
 const char *hvcore_strerror(int code)

@@ -10,7 +10,7 @@
 /* What a backend has returned: 0, or a code of this library; anything else breaks the contract. */
 static inline int hvc_backend_code(int rc)
 {
-    return rc <= 0 && rc >= -HVCORE_E_LIMIT ? rc : -HVCORE_E_BACKEND;
+    return rc <= 0 && rc >= -HVCORE_E_TIMEOUT ? rc : -HVCORE_E_BACKEND;
 }
 
 /* Fill `err` (NULL allowed) with the sentence and return -code. */
@@ -29,6 +29,9 @@ bool hvc_error_usable(const hvcore_error *err);
  * that the backend was given: if it says why, it is handed on, else `what` failed.
  */
 int hvc_backend_failed(hvcore_error *err, int rc, const hvcore_error *own, const char *what);
+
+/* The sentence of hvc_try_hold()'s -HVCORE_E_TIMEOUT. Returns it. */
+int hvc_fail_hold(hvcore_error *err);
 
 /*
  * Copy a size-prefixed structure from the caller: `dst` has `dst_size` bytes and is zeroed first,

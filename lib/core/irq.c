@@ -55,13 +55,28 @@ static int write_hvip(hvcore_vcpu *v, uint64_t hvip)
     }
     v->cpu.sys->hvip = hvip;
     v->cpu.sys->dirty |= SYS(hvip);
-    return v->ops->sys_store(v->bk);
+    return v->raw->sys_store(v->bk);
+}
+
+/* The library's interrupt controller above a kernel: it has one input of the vCPU. */
+static int serve_kernel(hvcore_vcpu *v)
+{
+    hvc_word_served(&v->word, HVC_REQ_IRQ);
+    v->halted = 0;
+    if (!v->vm->irqchip) {
+        return 0;
+    }
+    uint32_t level = !!(atomic_load(&v->lines) & (HVC_LINE_EXTERNAL | HVC_LINE_IRQCHIP));
+    return v->kernel->vcpu_irq(v->bk, HVCORE_RISCV64_IRQ_EXTERNAL, level);
 }
 
 /* The request goes first: a change that comes later asks anew. What fails is not lost. */
 int hvc_line_serve(hvcore_vcpu *v)
 {
-    int rc = v->ops->sys_load(v->bk, SYS(hvip));
+    if (v->kernel) {
+        return serve_kernel(v);
+    }
+    int rc = v->raw->sys_load(v->bk, SYS(hvip));
     if (rc) {
         return hvc_backend_code(rc);
     }
@@ -92,7 +107,7 @@ static bool timer_pending(hvcore_vcpu *v, uint64_t *ticks)
     if (!(v->vm->info.caps & HVCORE_CAP_TIMER) || !(v->cpu.sys->vsie & STIE)) {
         return false;
     }
-    if (v->ops->time(v->vm->bk) >= at) {
+    if (v->raw->time(v->vm->bk) >= at) {
         return true;
     }
     *ticks = at;
@@ -101,7 +116,7 @@ static bool timer_pending(hvcore_vcpu *v, uint64_t *ticks)
 
 int hvc_line_pending(hvcore_vcpu *v, uint64_t *set, uint64_t *ticks)
 {
-    int rc = v->ops->sys_load(v->bk, SYS(hvip) | SYS(vsie) | SYS(vstimecmp));
+    int rc = v->raw->sys_load(v->bk, SYS(hvip) | SYS(vsie) | SYS(vstimecmp));
     if (rc) {
         return hvc_backend_code(rc);
     }
@@ -122,6 +137,11 @@ int hvcore_vcpu_irq(hvcore_vcpu *v, uint32_t irq, uint32_t level)
     };
     if (!v) {
         return -HVCORE_E_INVAL;
+    }
+    if (v->kernel && !v->vm->irqchip) {
+        int rc = v->kernel->vcpu_irq(v->bk, irq, level);
+        hvc_request(v, HVC_REQ_IRQ);
+        return rc;
     }
     if (irq >= sizeof(drives) / sizeof(drives[0]) || !drives[irq].high) {
         return -HVCORE_E_RANGE;

@@ -33,7 +33,9 @@ int hvcore_vm_irq(hvcore_vm *vm, uint32_t line, uint32_t level)
         return -HVCORE_E_INVAL;
     }
     hvc_host_lock(&vm->irq_lock);
-    if (!vm->irqchip) {
+    if (vm->kernel_irqchip) {
+        rc = vm->kernel->irq(vm->bk, line, level);
+    } else if (!vm->irqchip) {
         rc = -HVCORE_E_STATE;
     } else if (!line || line > vm->irqchip->lines) {
         rc = -HVCORE_E_RANGE;
@@ -87,21 +89,30 @@ static uint32_t on_write(void *user, hvcore_vcpu *v, uint64_t gpa, uint32_t widt
 
 static int check(hvcore_vm *vm, const hvcore_irqchip_opts *o, hvcore_error *err)
 {
-    if (!vm || o->kind != HVCORE_IRQCHIP_PLIC || o->reserved || o->gpa % HVCORE_PAGE_SIZE) {
+    if (!vm || o->kind < HVCORE_IRQCHIP_PLIC || o->kind > HVCORE_IRQCHIP_AIA || o->reserved ||
+        o->gpa % HVCORE_PAGE_SIZE || o->gpa_cpu % HVCORE_PAGE_SIZE) {
         return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_CORE,
                         "A VM and an interrupt controller of a known kind (1: PLIC) at the begin "
                         "of a page are needed, and a reserved field that is 0.");
-    }
-    if (!o->lines || o->lines > HVC_PLIC_LINES) {
-        return hvc_fail(err, HVCORE_E_RANGE, HVCORE_DOMAIN_CORE,
-                        "A PLIC has 1 to %u input lines, not %u.", (unsigned)HVC_PLIC_LINES,
-                        o->lines);
     }
     if (atomic_load(&vm->has_run)) {
         return hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_CORE,
                         "The interrupt controller comes before the first run of the VM.");
     }
     return 0;
+}
+
+static int check_plic(const hvcore_vm *vm, const hvcore_irqchip_opts *o, hvcore_error *err)
+{
+    if (vm->arch != HVCORE_ARCH_RISCV64) {
+        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_CORE,
+                        "A PLIC is for riscv64 guests.");
+    }
+    return o->lines && o->lines <= HVC_PLIC_LINES
+               ? 0
+               : hvc_fail(err, HVCORE_E_RANGE, HVCORE_DOMAIN_CORE,
+                          "A PLIC has 1 to %u input lines, not %u.", (unsigned)HVC_PLIC_LINES,
+                          o->lines);
 }
 
 static hvc_plic *make(hvcore_vm *vm, uint32_t lines)
@@ -117,7 +128,7 @@ static hvc_plic *make(hvcore_vm *vm, uint32_t lines)
 static bool give(hvcore_vm *vm, hvc_plic *chip)
 {
     hvc_host_lock(&vm->irq_lock);
-    bool first = !vm->irqchip;
+    bool first = !vm->irqchip && !vm->kernel_irqchip;
     if (first) {
         vm->irqchip = chip;
     }
@@ -134,10 +145,53 @@ static void take_back(hvcore_vm *vm)
     hvc_host_free(chip);
 }
 
+static int exists(hvcore_error *err)
+{
+    return hvc_fail(err, HVCORE_E_EXISTS, HVCORE_DOMAIN_CORE,
+                    "The VM has an interrupt controller already.");
+}
+
+static int create_kernel(hvcore_vm *vm, const hvcore_irqchip_opts *o, hvcore_error *err)
+{
+    if (!vm->kernel) {
+        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_CORE,
+                        "This interrupt controller is a kernel's, and no kernel is below this VM.");
+    }
+    hvc_host_lock(&vm->lock);
+    int rc = vm->kernel_irqchip || vm->irqchip ? exists(err) : vm->kernel->irqchip(vm->bk, o, err);
+    if (!rc) {
+        vm->kernel_irqchip = 1;
+    }
+    hvc_host_unlock(&vm->lock);
+    return rc;
+}
+
+static int create_plic(hvcore_vm *vm, const hvcore_irqchip_opts *o, hvcore_error *err)
+{
+    hvcore_mmio_ops ops = {.size = sizeof(ops), .read = on_read, .write = on_write};
+    int rc = check_plic(vm, o, err);
+    if (rc) {
+        return rc;
+    }
+    hvc_plic *chip = make(vm, o->lines);
+    if (!chip) {
+        return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_CORE,
+                        "No memory for an interrupt controller.");
+    }
+    if (!give(vm, chip)) {
+        hvc_host_free(chip);
+        return exists(err);
+    }
+    rc = hvcore_vm_mmio_add(vm, o->gpa, HVCORE_IRQCHIP_PLIC_LEN, &ops, NULL, NULL, err);
+    if (rc) {
+        take_back(vm);
+    }
+    return rc;
+}
+
 int hvcore_irqchip_create(hvcore_vm *vm, const hvcore_irqchip_opts *opts, hvcore_error *err)
 {
     hvcore_irqchip_opts o;
-    hvcore_mmio_ops ops = {.size = sizeof(ops), .read = on_read, .write = on_write};
     int rc = hvc_struct_in(&o, sizeof(o), opts, "interrupt controller options", err);
     if (!rc) {
         rc = check(vm, &o, err);
@@ -145,19 +199,5 @@ int hvcore_irqchip_create(hvcore_vm *vm, const hvcore_irqchip_opts *opts, hvcore
     if (rc) {
         return rc;
     }
-    hvc_plic *chip = make(vm, o.lines);
-    if (!chip) {
-        return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_CORE,
-                        "No memory for an interrupt controller.");
-    }
-    if (!give(vm, chip)) {
-        hvc_host_free(chip);
-        return hvc_fail(err, HVCORE_E_EXISTS, HVCORE_DOMAIN_CORE,
-                        "The VM has an interrupt controller already.");
-    }
-    rc = hvcore_vm_mmio_add(vm, o.gpa, HVCORE_IRQCHIP_PLIC_LEN, &ops, NULL, NULL, err);
-    if (rc) {
-        take_back(vm);
-    }
-    return rc;
+    return o.kind == HVCORE_IRQCHIP_PLIC ? create_plic(vm, &o, err) : create_kernel(vm, &o, err);
 }

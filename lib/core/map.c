@@ -63,9 +63,12 @@ static int check_opts(const hvcore_mem *mem, hvcore_map_opts *o, hvcore_error *e
         return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_MEM,
                         "The field `reserved` of the map options is not 0.");
     }
-    if (o->dirty || o->pager) {
+    if (o->pager) {
         return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_MEM,
-                        "Dirty logs and pagers are not there yet.");
+                        "Pagers are not there yet.");
+    }
+    if (o->dirty > 1) {
+        return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_MEM, "The field `dirty` is 0 or 1.");
     }
     int rc = check_prot(o->prot, err);
     if (rc) {
@@ -164,7 +167,9 @@ typedef int change_fn(hvcore_vm *vm, const hvc_region *range, hvcore_error *err)
 static int swap_map(hvcore_vm *vm, hvc_regions *next, change_fn *change, const hvc_region *range,
                     hvcore_error *err)
 {
-    hvc_hold(vm);
+    if (hvc_try_hold(vm)) {
+        return hvc_fail_hold(err);
+    }
     int rc = change(vm, range, err);
     if (!rc) {
         hvc_regions old = vm->regions;
@@ -177,10 +182,22 @@ static int swap_map(hvcore_vm *vm, hvc_regions *next, change_fn *change, const h
 
 static int backend_map(hvcore_vm *vm, const hvc_region *r, hvcore_error *err)
 {
-    hvcore_bk_region region = {.gpa = r->gpa, .len = r->len, .prot = r->prot, .host = host_of(r)};
+    hvcore_bk_region region = {.gpa = r->gpa,
+                               .len = r->len,
+                               .prot = r->prot,
+                               .dirty = r->dirty,
+                               .host = host_of(r)};
     hvcore_error own = HVCORE_ERROR_INIT;
     int rc = vm->ops->mem_map(vm->bk, &region, &own);
     return rc ? hvc_backend_failed(err, rc, &own, "the mapping") : 0;
+}
+
+static int check_dirty(const hvcore_vm *vm, uint32_t dirty, hvcore_error *err)
+{
+    return !dirty || vm->info.caps & HVCORE_CAP_DIRTY
+               ? 0
+               : hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_MEM,
+                          "Backend %s keeps no dirty logs.", vm->info.name);
 }
 
 int hvcore_vm_map(hvcore_vm *vm, hvcore_mem *mem, const hvcore_map_opts *opts, hvcore_error *err)
@@ -197,9 +214,17 @@ int hvcore_vm_map(hvcore_vm *vm, hvcore_mem *mem, const hvcore_map_opts *opts, h
     if (rc) {
         return rc;
     }
-    hvc_region r = {.gpa = o.gpa, .len = o.len, .offset = o.offset, .prot = o.prot, .mem = mem};
+    hvc_region r = {.gpa = o.gpa,
+                    .len = o.len,
+                    .offset = o.offset,
+                    .prot = o.prot,
+                    .dirty = o.dirty,
+                    .mem = mem};
     hvc_host_lock(&vm->lock);
-    rc = check_free(vm, o.gpa, o.len, err);
+    rc = check_dirty(vm, o.dirty, err);
+    if (!rc) {
+        rc = check_free(vm, o.gpa, o.len, err);
+    }
     if (!rc) {
         rc = with_region(&vm->regions, &r, &next, err);
     }
@@ -268,19 +293,16 @@ static uint64_t without(const hvc_regions *old, hvc_regions *next, uint64_t gpa,
 
 static int backend_unmap(hvcore_vm *vm, const hvc_region *range, hvcore_error *err)
 {
-    int rc = vm->ops->mem_unmap(vm->bk, range->gpa, range->len);
-    return rc ? hvc_fail_at(err, -rc, HVCORE_DOMAIN_MEM, range->gpa,
-                            "The backend cannot unmap the range: %s.", hvcore_strerror(rc))
-              : 0;
+    hvcore_error own = HVCORE_ERROR_INIT;
+    int rc = vm->ops->mem_unmap(vm->bk, range->gpa, range->len, &own);
+    return rc ? hvc_backend_failed(err, rc, &own, "the range free") : 0;
 }
 
 static int backend_protect(hvcore_vm *vm, const hvc_region *range, hvcore_error *err)
 {
-    int rc = vm->ops->mem_protect(vm->bk, range->gpa, range->len, range->prot);
-    return rc ? hvc_fail_at(err, -rc, HVCORE_DOMAIN_MEM, range->gpa,
-                            "The backend cannot change the rights of the range: %s.",
-                            hvcore_strerror(rc))
-              : 0;
+    hvcore_error own = HVCORE_ERROR_INIT;
+    int rc = vm->ops->mem_protect(vm->bk, range->gpa, range->len, range->prot, &own);
+    return rc ? hvc_backend_failed(err, rc, &own, "the change of rights") : 0;
 }
 
 /* Unmap (prot 0) or protect; the lock is held. */
@@ -440,4 +462,45 @@ void hvcore_view_put(hvcore_view *view)
     hvcore_mem_unref(view->mem);
     hvc_host_free(view);
     hvcore_vm_unref(vm);
+}
+
+/* ---- dirty logs ------------------------------------------------------------------------------ */
+
+/* All of the range is mapped with a log; the lock is held. */
+static int check_logged(const hvcore_vm *vm, uint64_t gpa, uint64_t len, hvcore_error *err)
+{
+    for (uint64_t done = 0; done < len;) {
+        const hvc_region *r = hvc_region_at(&vm->regions, gpa + done);
+        if (!r || !r->dirty) {
+            return hvc_fail_at(err, HVCORE_E_NOTFOUND, HVCORE_DOMAIN_MEM, gpa + done,
+                               "Nothing at 0x%llx is mapped with a dirty log.",
+                               (unsigned long long)(gpa + done));
+        }
+        done += r->len - (gpa + done - r->gpa);
+    }
+    return 0;
+}
+
+int hvcore_vm_dirty_get(hvcore_vm *vm, uint64_t gpa, uint64_t len, uint8_t *bitmap, uint32_t flags,
+                        hvcore_error *err)
+{
+    if (!vm || !bitmap || flags & ~(uint32_t)HVCORE_DIRTY_KEEP) {
+        return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_MEM,
+                        "A VM, a bitmap and known flags are needed.");
+    }
+    int rc = check_dirty(vm, 1, err);
+    if (!rc) {
+        rc = check_range(gpa, len, err);
+    }
+    if (rc) {
+        return rc;
+    }
+    memset(bitmap, 0, (size_t)((len / HVCORE_PAGE_SIZE + 7) / 8));
+    hvc_host_lock(&vm->lock);
+    rc = check_logged(vm, gpa, len, err);
+    if (!rc) {
+        rc = vm->kernel->dirty(vm->bk, gpa, len, bitmap, flags, err);
+    }
+    hvc_host_unlock(&vm->lock);
+    return rc;
 }

@@ -26,16 +26,16 @@ const hvc_mmio *hvc_mmio_at(const hvc_mmios *ms, uint64_t gpa, uint32_t width)
     return m && m->gpa <= gpa && width <= m->len - (gpa - m->gpa) ? m : NULL;
 }
 
-static int check_free(hvcore_vm *vm, uint64_t gpa, uint64_t len, hvcore_error *err)
+static int check_free(hvcore_vm *vm, const hvc_mmios *ms, uint64_t gpa, uint64_t len,
+                      hvcore_error *err)
 {
-    uint32_t i = first_after(&vm->mmios, gpa);
-    if (i < vm->mmios.count &&
-        hvc_ranges_meet(vm->mmios.item[i].gpa, vm->mmios.item[i].len, gpa, len)) {
-        return hvc_fail_at(err, HVCORE_E_EXISTS, HVCORE_DOMAIN_MEM, vm->mmios.item[i].gpa,
-                           "There is an MMIO range at 0x%llx already.",
-                           (unsigned long long)vm->mmios.item[i].gpa);
+    uint32_t i = first_after(ms, gpa);
+    if (i < ms->count && hvc_ranges_meet(ms->item[i].gpa, ms->item[i].len, gpa, len)) {
+        return hvc_fail_at(err, HVCORE_E_EXISTS, HVCORE_DOMAIN_MEM, ms->item[i].gpa,
+                           "There is a range of callbacks at 0x%llx already.",
+                           (unsigned long long)ms->item[i].gpa);
     }
-    for (i = 0; i < vm->regions.count; i++) {
+    for (i = 0; i < vm->regions.count && ms == &vm->mmios; i++) {
         const hvc_region *r = &vm->regions.item[i];
         if (hvc_ranges_meet(r->gpa, r->len, gpa, len)) {
             return hvc_fail_at(err, HVCORE_E_EXISTS, HVCORE_DOMAIN_MEM, r->gpa,
@@ -47,19 +47,23 @@ static int check_free(hvcore_vm *vm, uint64_t gpa, uint64_t len, hvcore_error *e
 }
 
 /* Take the new array; the lock is held. */
-static void swap(hvcore_vm *vm, hvc_mmios next)
+static int swap(hvcore_vm *vm, hvc_mmios *ms, hvc_mmios next, hvcore_error *err)
 {
-    hvc_hold(vm);
-    hvc_mmio *old = vm->mmios.item;
-    vm->mmios = next;
+    if (hvc_try_hold(vm)) {
+        hvc_host_free(next.item);
+        return hvc_fail_hold(err);
+    }
+    hvc_mmio *old = ms->item;
+    *ms = next;
     hvc_release(vm, 0);
     hvc_host_free(old);
+    return 0;
 }
 
-static int insert(hvcore_vm *vm, hvc_mmio *m, hvcore_error *err)
+static int insert(hvcore_vm *vm, hvc_mmios *ms, hvc_mmio *m, hvcore_error *err)
 {
-    hvc_mmios next = {.count = vm->mmios.count + 1, .room = vm->mmios.count + 1};
-    int rc = check_free(vm, m->gpa, m->len, err);
+    hvc_mmios next = {.count = ms->count + 1, .room = ms->count + 1};
+    int rc = check_free(vm, ms, m->gpa, m->len, err);
     if (rc) {
         return rc;
     }
@@ -68,22 +72,34 @@ static int insert(hvcore_vm *vm, hvc_mmio *m, hvcore_error *err)
         return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_MEM, "No memory for an MMIO range.");
     }
     m->id = ++vm->next_mmio;
-    uint32_t at = first_after(&vm->mmios, m->gpa);
+    uint32_t at = first_after(ms, m->gpa);
     for (uint32_t i = 0; i < next.count; i++) {
-        next.item[i] = i == at ? *m : vm->mmios.item[i - (i > at)];
+        next.item[i] = i == at ? *m : ms->item[i - (i > at)];
     }
-    swap(vm, next);
-    return 0;
+    return swap(vm, ms, next, err);
+}
+
+/* *m lacks its callbacks and its id. */
+static int add(hvcore_vm *vm, hvc_mmios *ms, hvc_mmio *m, const hvcore_mmio_ops *ops, uint32_t *id,
+               hvcore_error *err)
+{
+    int rc = hvc_struct_in(&m->ops, sizeof(m->ops), ops, "callbacks", err);
+    if (rc) {
+        return rc;
+    }
+    hvc_host_lock(&vm->lock);
+    rc = insert(vm, ms, m, err);
+    hvc_host_unlock(&vm->lock);
+    if (!rc && id) {
+        *id = m->id;
+    }
+    return rc;
 }
 
 int hvcore_vm_mmio_add(hvcore_vm *vm, uint64_t gpa, uint64_t len, const hvcore_mmio_ops *ops,
                        void *user, uint32_t *id, hvcore_error *err)
 {
     hvc_mmio m = {.gpa = gpa, .len = len, .user = user};
-    int rc = hvc_struct_in(&m.ops, sizeof(m.ops), ops, "MMIO callbacks", err);
-    if (rc) {
-        return rc;
-    }
     if (!vm || !len) {
         return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_MEM,
                         "An MMIO range needs a VM and at least one byte.");
@@ -92,31 +108,55 @@ int hvcore_vm_mmio_add(hvcore_vm *vm, uint64_t gpa, uint64_t len, const hvcore_m
         return hvc_fail_at(err, HVCORE_E_RANGE, HVCORE_DOMAIN_MEM, gpa,
                            "The MMIO range wraps around 2^64.");
     }
-    hvc_host_lock(&vm->lock);
-    rc = insert(vm, &m, err);
-    hvc_host_unlock(&vm->lock);
-    if (!rc && id) {
-        *id = m.id;
+    return add(vm, &vm->mmios, &m, ops, id, err);
+}
+
+int hvcore_vm_pio_add(hvcore_vm *vm, uint32_t port, uint32_t len, const hvcore_mmio_ops *ops,
+                      void *user, uint32_t *id, hvcore_error *err)
+{
+    enum { PORTS = 0x10000 };
+    hvc_mmio m = {.gpa = port, .len = len, .user = user};
+    if (!vm || !len) {
+        return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_MEM,
+                        "A range of ports needs a VM and at least one port.");
     }
-    return rc;
+    if (vm->arch != HVCORE_ARCH_X86_64) {
+        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_MEM,
+                        "Only x86_64 has ports.");
+    }
+    if (port >= PORTS || len > PORTS - port) {
+        return hvc_fail_at(err, HVCORE_E_RANGE, HVCORE_DOMAIN_MEM, port,
+                           "Ports end at 0xffff.");
+    }
+    return add(vm, &vm->pios, &m, ops, id, err);
+}
+
+/* -HVCORE_E_NOTFOUND: it is not in this table. */
+static int remove_from(hvcore_vm *vm, hvc_mmios *ms, uint32_t id)
+{
+    hvc_mmio *item = ms->item;
+    uint32_t at = 0;
+    while (at < ms->count && item[at].id != id) {
+        at++;
+    }
+    if (at == ms->count) {
+        return -HVCORE_E_NOTFOUND;
+    }
+    int rc = hvc_try_hold(vm);
+    if (rc) {
+        return rc;
+    }
+    /* in place: fewer ranges need no memory */
+    memmove(&item[at], &item[at + 1], (ms->count - at - 1) * sizeof(hvc_mmio));
+    ms->count--;
+    hvc_release(vm, 0);
+    return 0;
 }
 
 static int remove_id(hvcore_vm *vm, uint32_t id)
 {
-    hvc_mmio *item = vm->mmios.item;
-    uint32_t at = 0;
-    while (at < vm->mmios.count && item[at].id != id) {
-        at++;
-    }
-    if (at == vm->mmios.count) {
-        return -HVCORE_E_NOTFOUND;
-    }
-    /* in place: fewer ranges need no memory, so removing cannot fail */
-    hvc_hold(vm);
-    memmove(&item[at], &item[at + 1], (vm->mmios.count - at - 1) * sizeof(hvc_mmio));
-    vm->mmios.count--;
-    hvc_release(vm, 0);
-    return 0;
+    int rc = remove_from(vm, &vm->mmios, id);
+    return rc == -HVCORE_E_NOTFOUND ? remove_from(vm, &vm->pios, id) : rc;
 }
 
 int hvcore_vm_mmio_remove(hvcore_vm *vm, uint32_t id)

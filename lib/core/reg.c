@@ -2,8 +2,11 @@
 /* Registers by number: one table per architecture says where each lives. */
 #include <hvcore/reg.h>
 
+#include "lib/arch/regs.h"
 #include "lib/arch/riscv64.h"
+#include "lib/core/reg.h"
 #include "lib/core/vcpu.h"
+#include "lib/host/mem.h"
 
 typedef enum place { IN_X, IN_PC, IN_MODE, IN_SYS, IN_F, IN_FCSR } place;
 
@@ -74,7 +77,7 @@ static int get_sys(hvcore_vcpu *v, const row *r, uint64_t *value)
 {
     int rc = r->index == HVCORE_RISCV64_SYS_hvip ? hvc_line_serve(v) : 0;
     if (!rc) {
-        rc = v->ops->sys_load(v->bk, UINT64_C(1) << r->index);
+        rc = v->raw->sys_load(v->bk, UINT64_C(1) << r->index);
     }
     *value = rc ? 0 : *sys_field(v, r);
     return rc;
@@ -146,7 +149,7 @@ static int set_sys(hvcore_vcpu *v, const row *r, uint64_t value)
     }
     *sys_field(v, r) = value;
     v->cpu.sys->dirty |= UINT64_C(1) << r->index;
-    int rc = v->ops->sys_store(v->bk);
+    int rc = v->raw->sys_store(v->bk);
     if (rc) {
         v->cpu.sys->dirty &= ~(UINT64_C(1) << r->index); /* not later either */
     }
@@ -178,6 +181,66 @@ static int set(hvcore_vcpu *v, const row *r, uint64_t value)
     return -HVCORE_E_NOTFOUND;
 }
 
+/* ---- above a kernel: it has the registers ---------------------------------------------------- */
+
+enum { WIDTH = 0xff };
+
+static int kernel_get(hvcore_vcpu *v, hvcore_reg reg, void *value)
+{
+    int rc = hvc_settle(v);
+    return rc ? rc : hvc_backend_code(v->kernel->reg_get(v->bk, reg, value));
+}
+
+/* A pc that is set replaces what an unfinished instruction would do to it: finish it first. */
+static int kernel_set(hvcore_vcpu *v, hvcore_reg reg, const void *value)
+{
+    if (hvc_reg_is_pc(v->vm->arch, reg)) {
+        if (v->pending.needs && !v->pending.filled) {
+            return -HVCORE_E_STATE;
+        }
+        v->pending.filled = v->pending.kind != HVC_PENDING_NONE;
+    }
+    int rc = hvc_settle(v);
+    return rc ? rc : hvc_backend_code(v->kernel->reg_set(v->bk, reg, value));
+}
+
+int hvcore_reg_get_bytes(hvcore_vcpu *v, hvcore_reg reg, uint8_t value[16])
+{
+    uint64_t word = 0;
+    int rc = hvc_vcpu_look(v);
+    if (rc || !value) {
+        return rc ? rc : -HVCORE_E_INVAL;
+    }
+    if (v->kernel && ((reg & WIDTH) == 0 || (reg & WIDTH) > 16)) {
+        return -HVCORE_E_TYPE;
+    }
+    memset(value, 0, 16);
+    if (v->kernel) {
+        return kernel_get(v, reg, value);
+    }
+    rc = hvcore_reg_get_u64(v, reg, &word);
+    for (unsigned i = 0; i < 8 && !rc; i++) {
+        value[i] = (uint8_t)(word >> 8 * i);
+    }
+    return rc;
+}
+
+int hvcore_reg_set_bytes(hvcore_vcpu *v, hvcore_reg reg, const uint8_t value[16])
+{
+    uint64_t word = 0;
+    int rc = hvc_vcpu_look(v);
+    if (rc || !value) {
+        return rc ? rc : -HVCORE_E_INVAL;
+    }
+    if (v->kernel) {
+        return (reg & WIDTH) && (reg & WIDTH) <= 16 ? kernel_set(v, reg, value) : -HVCORE_E_TYPE;
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        word |= (uint64_t)value[i] << 8 * i;
+    }
+    return hvcore_reg_set_u64(v, reg, word);
+}
+
 int hvcore_reg_get_u64(hvcore_vcpu *v, hvcore_reg reg, uint64_t *value)
 {
     const row *r;
@@ -185,26 +248,32 @@ int hvcore_reg_get_u64(hvcore_vcpu *v, hvcore_reg reg, uint64_t *value)
     if (rc || !value) {
         return rc ? rc : -HVCORE_E_INVAL;
     }
+    if (v->kernel) {
+        return (reg & WIDTH) == 8 ? kernel_get(v, reg, value) : -HVCORE_E_TYPE;
+    }
     rc = find(reg, &r);
     if (rc) {
         return rc;
     }
-    hvc_settle(v);
-    return get(v, r, value);
+    rc = hvc_settle(v);
+    return rc ? rc : get(v, r, value);
 }
 
 int hvcore_reg_set_u64(hvcore_vcpu *v, hvcore_reg reg, uint64_t value)
 {
     const row *r;
     int rc = hvc_vcpu_look(v);
+    if (!rc && v->kernel) {
+        return (reg & WIDTH) == 8 ? kernel_set(v, reg, &value) : -HVCORE_E_TYPE;
+    }
     if (!rc) {
         rc = find(reg, &r);
     }
     if (rc) {
         return rc;
     }
-    hvc_settle(v);
-    return set(v, r, value);
+    rc = hvc_settle(v);
+    return rc ? rc : set(v, r, value);
 }
 
 int hvcore_regs_get(hvcore_vcpu *v, const hvcore_reg *regs, uint64_t *values, size_t n,
@@ -235,14 +304,37 @@ int hvcore_regs_set(hvcore_vcpu *v, const hvcore_reg *regs, const uint64_t *valu
     return rc;
 }
 
+/* ---- names ------------------------------------------------------------------------------------ */
+
+/* Those of an architecture whose registers a kernel has; NULL for riscv64, where a row says more. */
+static const hvc_reg_name *names_of(uint32_t arch, uint32_t *count)
+{
+    *count = arch == HVCORE_ARCH_X86_64  ? hvc_x86_64_reg_count
+             : arch == HVCORE_ARCH_ARM64 ? hvc_arm64_reg_count
+                                         : 0;
+    return arch == HVCORE_ARCH_X86_64 ? hvc_x86_64_regs : hvc_arm64_regs;
+}
+
 const char *hvcore_reg_name(uint32_t arch, hvcore_reg reg)
 {
     const row *r;
+    uint32_t count;
+    const hvc_reg_name *names = names_of(arch, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (names[i].reg == reg) {
+            return names[i].name;
+        }
+    }
     return arch == HVCORE_ARCH_RISCV64 && !find(reg, &r) ? r->name : NULL;
 }
 
 hvcore_reg hvcore_reg_at(uint32_t arch, uint32_t index)
 {
+    uint32_t count;
+    const hvc_reg_name *names = names_of(arch, &count);
+    if (index < count) {
+        return names[index].reg;
+    }
     return arch == HVCORE_ARCH_RISCV64 && index < ROWS ? riscv64[index].reg : 0;
 }
 
@@ -271,11 +363,8 @@ static int x_number(const char *name)
     return n < 32 ? n : -1;
 }
 
-int hvcore_reg_parse(uint32_t arch, const char *name, hvcore_reg *reg)
+static int parse_riscv64(const char *name, hvcore_reg *reg)
 {
-    if (!name || !reg || arch != HVCORE_ARCH_RISCV64) {
-        return -HVCORE_E_INVAL;
-    }
     int x = x_number(name);
     for (uint32_t i = 0; i < ROWS; i++) {
         if (x == (int)i || same(name, riscv64[i].name)) {
@@ -284,4 +373,20 @@ int hvcore_reg_parse(uint32_t arch, const char *name, hvcore_reg *reg)
         }
     }
     return -HVCORE_E_NOTFOUND;
+}
+
+int hvcore_reg_parse(uint32_t arch, const char *name, hvcore_reg *reg)
+{
+    uint32_t count;
+    const hvc_reg_name *names = names_of(arch, &count);
+    if (!name || !reg || arch < HVCORE_ARCH_X86_64 || arch > HVCORE_ARCH_RISCV64) {
+        return -HVCORE_E_INVAL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (same(name, names[i].name)) {
+            *reg = names[i].reg;
+            return 0;
+        }
+    }
+    return arch == HVCORE_ARCH_RISCV64 ? parse_riscv64(name, reg) : -HVCORE_E_NOTFOUND;
 }

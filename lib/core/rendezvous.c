@@ -35,18 +35,34 @@ void hvc_park(hvcore_vcpu *v, uint32_t bits, uint64_t until)
     atomic_fetch_and(&v->word, ~(uint32_t)HVC_PARKED);
 }
 
-static void wait_out(hvcore_vcpu *v)
+/* True if it is OUT; false: not until `until`. */
+static bool wait_out(hvcore_vcpu *v, uint64_t until)
 {
     uint32_t seen;
     while ((seen = atomic_load(&v->word)) & HVC_STATE) {
-        hvc_host_park(&v->word, seen, HVC_FOREVER);
+        if (until != HVC_FOREVER && hvc_host_now() >= until) {
+            return false;
+        }
+        hvc_host_park(&v->word, seen, until);
     }
+    return true;
 }
 
-void hvc_hold_one(hvcore_vcpu *v, uint32_t bit)
+/* How long a hold may take: in the library's own machines, any time; it always comes to its end. */
+static uint64_t patience(const hvcore_vm *vm)
+{
+    enum { HOLD_NS = 1000000000 };
+    return vm->kernel ? hvc_host_now() + HOLD_NS : HVC_FOREVER;
+}
+
+int hvc_try_hold_one(hvcore_vcpu *v, uint32_t bit)
 {
     hvc_request(v, bit);
-    wait_out(v);
+    if (wait_out(v, patience(v->vm))) {
+        return 0;
+    }
+    hvc_release_one(v, bit, 0);
+    return -HVCORE_E_TIMEOUT;
 }
 
 void hvc_release_one(hvcore_vcpu *v, uint32_t clear, uint32_t requests)
@@ -58,18 +74,32 @@ void hvc_release_one(hvcore_vcpu *v, uint32_t clear, uint32_t requests)
 }
 
 /* All are asked before the first is waited for: they leave in parallel. */
-void hvc_hold(hvcore_vm *vm)
+static bool hold_until(hvcore_vm *vm, uint64_t until)
 {
+    bool all = true;
     for (uint32_t i = 0; i < vm->max_vcpus; i++) {
         if (vm->vcpu[i]) {
             hvc_request(vm->vcpu[i], HVC_REQ_HOLD);
         }
     }
-    for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-        if (vm->vcpu[i]) {
-            wait_out(vm->vcpu[i]);
-        }
+    for (uint32_t i = 0; i < vm->max_vcpus && all; i++) {
+        all = !vm->vcpu[i] || wait_out(vm->vcpu[i], until);
     }
+    return all;
+}
+
+void hvc_hold(hvcore_vm *vm)
+{
+    hold_until(vm, HVC_FOREVER);
+}
+
+int hvc_try_hold(hvcore_vm *vm)
+{
+    if (hold_until(vm, patience(vm))) {
+        return 0;
+    }
+    hvc_release(vm, 0);
+    return -HVCORE_E_TIMEOUT;
 }
 
 void hvc_release(hvcore_vm *vm, uint32_t requests)

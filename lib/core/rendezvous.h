@@ -101,10 +101,14 @@ void hvc_fence(hvcore_vm *vm, const hvc_vcpu_set *set);
 /*
  * Hold all vCPUs of a VM (or one), and let them go again with more requests set. The VM's lock is
  * held from before hold until after release.
+ *
+ * hvc_try_hold: where a kernel is below, a vCPU may sleep there and not be woken (a page that
+ * userfaultfd has to bring, on arm64 and riscv64). -HVCORE_E_TIMEOUT then: nobody is held.
  */
 void hvc_hold(hvcore_vm *vm);
+int hvc_try_hold(hvcore_vm *vm);
 void hvc_release(hvcore_vm *vm, uint32_t requests);
-void hvc_hold_one(hvcore_vcpu *vcpu, uint32_t bit);
+int hvc_try_hold_one(hvcore_vcpu *vcpu, uint32_t bit);
 void hvc_release_one(hvcore_vcpu *vcpu, uint32_t clear, uint32_t requests);
 
 #endif

@@ -74,12 +74,17 @@ static void give(hvcore_vcpu *v, hvc_program *p)
     hvc_program_put(old);
 }
 
-static void give_all(hvcore_vm *vm, hvc_program *p)
+static int give_all(hvcore_vm *vm, hvc_program *p)
 {
     hvc_host_lock(&vm->lock);
+    int rc = hvc_try_hold(vm);
+    if (rc) {
+        hvc_host_unlock(&vm->lock);
+        hvc_program_put(p);
+        return rc;
+    }
     hvc_program *old = vm->program;
     vm->program = p;
-    hvc_hold(vm);
     for (uint32_t i = 0; i < vm->max_vcpus; i++) {
         if (vm->vcpu[i]) {
             give(vm->vcpu[i], p);
@@ -88,6 +93,7 @@ static void give_all(hvcore_vm *vm, hvc_program *p)
     hvc_release(vm, HVC_REQ_POLICY);
     hvc_host_unlock(&vm->lock);
     hvc_program_put(old);
+    return 0;
 }
 
 int hvcore_trap_policy_set(hvcore_vm *vm, hvcore_policy *policy, hvcore_report **report,
@@ -101,10 +107,7 @@ int hvcore_trap_policy_set(hvcore_vm *vm, hvcore_policy *policy, hvcore_report *
         return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_POLICY, "A VM and a policy are needed.");
     }
     int rc = compile(vm, policy, &p, report, err);
-    if (!rc) {
-        give_all(vm, p);
-    }
-    return rc;
+    return rc || !give_all(vm, p) ? rc : hvc_fail_hold(err);
 }
 
 int hvcore_vcpu_trap_policy_set(hvcore_vcpu *v, hvcore_policy *policy, hvcore_report **report,
@@ -123,10 +126,12 @@ int hvcore_vcpu_trap_policy_set(hvcore_vcpu *v, hvcore_policy *policy, hvcore_re
         return rc;
     }
     hvc_host_lock(&v->vm->lock);
-    hvc_hold_one(v, HVC_REQ_HOLD);
-    give(v, p);
-    hvc_release_one(v, HVC_REQ_HOLD, HVC_REQ_POLICY);
+    rc = hvc_try_hold_one(v, HVC_REQ_HOLD);
+    if (!rc) {
+        give(v, p);
+        hvc_release_one(v, HVC_REQ_HOLD, HVC_REQ_POLICY);
+    }
     hvc_host_unlock(&v->vm->lock);
     hvc_program_put(p);
-    return 0;
+    return rc ? hvc_fail_hold(err) : 0;
 }

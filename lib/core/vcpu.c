@@ -48,14 +48,14 @@ static void leave_list(hvcore_vm *vm, hvcore_vcpu *v)
 }
 
 /* Enter the VM's list, with the policy and pause that hold now; the lock is held. */
-static int enlist(hvcore_vm *vm, hvcore_vcpu *v, hvcore_error *err)
+static int enlist(hvcore_vm *vm, hvcore_vcpu *v, uint32_t flags, hvcore_error *err)
 {
     if (vm->vcpu[v->index]) {
         return hvc_fail(err, HVCORE_E_EXISTS, HVCORE_DOMAIN_CORE, "There is a vCPU %u already.",
                         v->index);
     }
     hvcore_error own = HVCORE_ERROR_INIT;
-    int rc = vm->ops->vcpu_create(vm->bk, v->index, &v->bk, &own);
+    int rc = vm->ops->vcpu_create(vm->bk, v->index, flags, &v->bk, &own);
     if (rc) {
         return hvc_backend_failed(err, rc, &own, "a vCPU");
     }
@@ -64,7 +64,11 @@ static int enlist(hvcore_vm *vm, hvcore_vcpu *v, hvcore_error *err)
         hvc_ref_get(&v->program->refs);
     }
     atomic_store(&v->word, (uint32_t)HVC_REQ_POLICY | (vm->paused ? (uint32_t)HVC_REQ_PAUSE : 0));
-    v->ops->riscv64(v->bk, &v->cpu);
+    if (v->raw) {
+        v->raw->view(v->bk, &v->cpu);
+    } else {
+        v->last = v->kernel->exit(v->bk);
+    }
     join_list(vm, v);
     return 0;
 }
@@ -85,14 +89,16 @@ int hvcore_vcpu_create(hvcore_vm *vm, uint32_t index, const hvcore_vcpu_opts *op
     v->index = index;
     v->vm = vm;
     v->ops = vm->ops;
-    v->hart = flags & HVCORE_VCPU_OFF ? HVC_HART_STOPPED : HVC_HART_STARTED;
+    v->raw = vm->raw;
+    v->kernel = vm->kernel;
+    v->hart = flags & HVCORE_VCPU_OFF && v->raw ? HVC_HART_STOPPED : HVC_HART_STARTED;
     v->state = (hvcore_riscv64_state){
         .size = sizeof(v->state),
         .version = 1,
         .forward = {.size = sizeof(v->state.forward), .version = 1},
     };
     hvc_host_lock(&vm->lock);
-    rc = enlist(vm, v, err);
+    rc = enlist(vm, v, flags, err);
     hvc_host_unlock(&vm->lock);
     if (rc) {
         hvc_host_free(v);
@@ -193,7 +199,7 @@ int hvcore_vcpu_trap_counts(hvcore_vcpu *v, uint32_t cls, hvcore_trap_counts *co
     const hvc_counter *c = v->counters.trap[cls];
     hvcore_trap_counts full = {
         .cls = cls,
-        .delegated = v->ops->delegated(v->bk, cls),
+        .delegated = v->raw ? v->raw->delegated(v->bk, cls) : 0,
         .redirected = hvc_counter_get(&c[HVC_COUNT_REDIRECTED]),
         .emulated = hvc_counter_get(&c[HVC_COUNT_EMULATED]),
         .exited = hvc_counter_get(&c[HVC_COUNT_EXITED]),
@@ -212,6 +218,6 @@ int hvcore_vcpu_stats_get(hvcore_vcpu *v, hvcore_vcpu_stats *stats)
 #define TAKE(name) full.name = hvc_counter_get(&v->counters.name);
     HVC_VCPU_COUNTERS(TAKE)
 #undef TAKE
-    full.insns = v->ops->insns(v->bk);
+    full.insns = v->raw ? v->raw->insns(v->bk) : 0;
     return hvc_struct_out(stats, &full, sizeof(full));
 }

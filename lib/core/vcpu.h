@@ -16,6 +16,9 @@ typedef enum hvc_pending_kind {
     HVC_PENDING_BEGIN = 5  /* the hart begins at value[0] with a1 = value[1] */
 } hvc_pending_kind;
 
+/* Who finishes it, once it is filled. */
+typedef enum hvc_pending_owner { HVC_OWNER_LOOP = 0, HVC_OWNER_KERNEL = 1 } hvc_pending_owner;
+
 typedef struct hvc_pending {
     uint8_t kind;      /* hvc_pending_kind */
     uint8_t needs;     /* 1: the VMM has to fill it before the next run */
@@ -25,8 +28,10 @@ typedef struct hvc_pending {
     uint8_t reg;       /* LOAD: destination, STORE: source */
     uint8_t width;     /* LOAD, STORE: bytes */
     uint8_t step;      /* bytes that pc advances */
-    uint64_t gpa;      /* LOAD, STORE */
-    uint64_t value[2]; /* STORE: the data; LOAD, CALL: the answer */
+    uint8_t owner;     /* hvc_pending_owner */
+    uint8_t again;     /* KERNEL: the callback is to be asked again before the guest is entered */
+    uint64_t gpa;      /* LOAD, STORE; a port */
+    uint64_t value[4]; /* STORE: the data; LOAD, CALL: the answer */
 } hvc_pending;
 
 /* What is to be done after the vCPU has left GUEST, before it enters again. */
@@ -93,8 +98,13 @@ struct hvcore_vcpu {
     uint32_t index;
     hvcore_vm *vm;
     const hvcore_backend_ops *ops;
+    const hvcore_bk_riscv64_ops *raw;   /* of the VM */
+    const hvcore_bk_kernel_ops *kernel; /* of the VM */
     hvcore_bk_vcpu *bk;
-    hvcore_bk_riscv64 cpu; /* riscv64: frame and system registers of the backend */
+    hvcore_bk_riscv64 cpu;      /* raw: frame and system registers of the backend */
+    const hvcore_bk_exit *last; /* kernel: what belongs to `event` */
+    uint32_t owed;              /* kernel: 1: it has an answer that it has not taken up yet */
+    uint32_t halted;            /* kernel: 1: it waits for an interrupt, and the kernel does not */
     hvc_program *program;  /* changed only while this vCPU is held */
 
     _Atomic uint32_t word;    /* rendezvous.h */
@@ -147,12 +157,25 @@ int hvc_riscv64_begin(hvcore_vcpu *v, uint64_t pc, uint64_t arg);
 /* Deliver an exception in place of the current instruction. */
 int hvc_riscv64_inject(hvcore_vcpu *v, uint64_t cause, uint64_t tval, hvcore_error *err);
 
-/* Settle a filled pending record (a look at the state, or the next run). */
-static inline void hvc_settle(hvcore_vcpu *v)
+/* lib/run/kernel.c. Handle v->event, digested by a kernel. GUEST; a flow. */
+int hvc_kernel_event(hvcore_vcpu *v);
+/* Give the kernel the answer, if there is one. 0 or an error. */
+int hvc_kernel_answer(hvcore_vcpu *v);
+/* Give it, and have it taken up. 0 or an error. */
+int hvc_kernel_settle(hvcore_vcpu *v);
+/* The program counter, without settling; 0 and false if the kernel does not say it. */
+bool hvc_kernel_pc(hvcore_vcpu *v, uint64_t *pc);
+
+/* Settle a filled pending record (a look at the state, or the next run). 0 or an error. */
+static inline int hvc_settle(hvcore_vcpu *v)
 {
+    if (v->kernel) {
+        return v->pending.filled || v->owed ? hvc_kernel_settle(v) : 0;
+    }
     if (v->pending.filled) {
         hvc_riscv64_settle(v);
     }
+    return 0;
 }
 
 /* Fill v->exit from v->event with this reason; returns HVC_FLOW_EXIT. */

@@ -25,32 +25,55 @@ static bool names_it(const char *wanted, const hvcore_backend_info *info)
     return false;
 }
 
-/* The first backend of this name (NULL: any) and architecture; *named says if the name exists at
- * all. */
+/* The first backend of this architecture that can be used here; if none can, the last that cannot. */
+static const hvcore_backend_ops *find_any(const hvcore_ctx *ctx, uint32_t arch,
+                                          hvcore_backend_info *info)
+{
+    const hvcore_backend_ops *found = NULL;
+    for (uint32_t i = 0; i < ctx->backends && !(found && info->max_vcpus); i++) {
+        if (ctx->backend[i]->arch == arch) {
+            found = ctx->backend[i];
+            *info = (hvcore_backend_info)HVCORE_BACKEND_INFO_INIT;
+            found->info(info);
+        }
+    }
+    return found;
+}
+
+/* The first backend of this name, of the architecture or of another one. */
+static const hvcore_backend_ops *find_named(const hvcore_ctx *ctx, const hvcore_vm_opts *o,
+                                            bool same, hvcore_backend_info *info)
+{
+    for (uint32_t i = 0; i < ctx->backends; i++) {
+        if ((ctx->backend[i]->arch == o->arch) != same) {
+            continue;
+        }
+        *info = (hvcore_backend_info)HVCORE_BACKEND_INFO_INIT;
+        ctx->backend[i]->info(info);
+        if (names_it(o->backend, info)) {
+            return ctx->backend[i];
+        }
+    }
+    return NULL;
+}
+
+/* *named: the name is known, for another architecture at least. */
 static const hvcore_backend_ops *find(hvcore_ctx *ctx, const hvcore_vm_opts *o,
                                       hvcore_backend_info *info, bool *named)
 {
-    const hvcore_backend_ops *found = NULL;
-    *named = false;
     hvc_host_lock(&ctx->lock);
-    for (uint32_t i = 0; i < ctx->backends && !found; i++) {
-        *info = (hvcore_backend_info)HVCORE_BACKEND_INFO_INIT;
-        ctx->backend[i]->info(info);
-        if (!o->backend || names_it(o->backend, info)) {
-            *named = true;
-            found = info->arch == o->arch ? ctx->backend[i] : NULL;
-        }
-    }
+    const hvcore_backend_ops *found =
+        o->backend ? find_named(ctx, o, true, info) : find_any(ctx, o->arch, info);
+    *named = found || (o->backend && find_named(ctx, o, false, info));
     hvc_host_unlock(&ctx->lock);
     return found;
 }
 
-static int check_schedule(const hvcore_vm_opts *o, const hvcore_backend_info *info,
-                          hvcore_error *err)
+static int check_caps(const hvcore_vm_opts *o, const hvcore_backend_info *info, hvcore_error *err)
 {
-    if (o->reserved || o->schedule > HVCORE_SCHEDULE_LOCKSTEP) {
-        return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_CORE,
-                        "Unknown schedule %u, or a reserved field that is not 0.", o->schedule);
+    if (o->flags & HVCORE_VM_EL2 && !(info->caps & HVCORE_CAP_EL2)) {
+        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_CORE,
+                        "Backend %s cannot give a guest an EL2 here.", info->name);
     }
     if (o->schedule == HVCORE_SCHEDULE_LOCKSTEP && !(info->caps & HVCORE_CAP_LOCKSTEP)) {
         return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_CORE,
@@ -63,9 +86,13 @@ static int check_opts(hvcore_ctx *ctx, hvcore_vm_opts *o, const hvcore_backend_o
                       hvcore_backend_info *info, hvcore_error *err)
 {
     bool named;
-    if (o->flags) {
+    if (o->flags & ~(uint32_t)HVCORE_VM_EL2) {
         return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_CORE, "Unknown VM flags 0x%x.",
                         o->flags);
+    }
+    if (o->reserved || o->schedule > HVCORE_SCHEDULE_LOCKSTEP) {
+        return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_CORE,
+                        "Unknown schedule %u, or a reserved field that is not 0.", o->schedule);
     }
     *ops = find(ctx, o, info, &named);
     if (!*ops && o->backend && !named) {
@@ -80,17 +107,15 @@ static int check_opts(hvcore_ctx *ctx, hvcore_vm_opts *o, const hvcore_backend_o
     if (!o->max_vcpus) {
         o->max_vcpus = 1;
     }
-    if (!info->max_vcpus) { /* it could not even look at its machine */
-        return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_CORE,
-                        "No memory for a machine of backend %s.", info->name);
-    }
-    if (o->max_vcpus > info->max_vcpus || o->max_vcpus > HVC_MAX_VCPUS) {
+    uint32_t most = info->max_vcpus && info->max_vcpus < HVC_MAX_VCPUS ? info->max_vcpus
+                                                                       : (uint32_t)HVC_MAX_VCPUS;
+    if (o->max_vcpus > most) {
         return hvc_fail(err, HVCORE_E_RANGE, HVCORE_DOMAIN_CORE,
                         "%u vCPUs are asked for; backend %s takes up to %u.", o->max_vcpus,
-                        info->name,
-                        info->max_vcpus < HVC_MAX_VCPUS ? info->max_vcpus : HVC_MAX_VCPUS);
+                        info->name, most);
     }
-    return check_schedule(o, info, err);
+    /* one that cannot be used has no capabilities; making the VM says why */
+    return info->max_vcpus ? check_caps(o, info, err) : 0;
 }
 
 /* A riscv64 guest without any policy could not even take its own traps. */
@@ -111,17 +136,16 @@ static int default_policy(hvcore_vm *vm, hvcore_error *err)
 
 static void destroy(hvcore_vm *vm)
 {
-    for (uint32_t i = 0; i < vm->regions.count; i++) {
-        const hvc_region *r = &vm->regions.item[i];
-        vm->ops->mem_unmap(vm->bk, r->gpa, r->len);
-        hvcore_mem_unref(r->mem);
-    }
-    if (vm->bk) {
+    if (vm->bk) { /* its memory is the guest's no more when the VM is gone */
         vm->ops->vm_destroy(vm->bk);
+    }
+    for (uint32_t i = 0; i < vm->regions.count; i++) {
+        hvcore_mem_unref(vm->regions.item[i].mem);
     }
     hvc_program_put(vm->program);
     hvc_host_free(vm->regions.item);
     hvc_host_free(vm->mmios.item);
+    hvc_host_free(vm->pios.item);
     hvc_host_free(vm->vcpu);
     hvc_host_free(vm->irqchip);
     hvcore_ctx_unref(vm->ctx);
@@ -135,12 +159,12 @@ static int build(hvcore_vm *vm, const hvcore_vm_opts *opts, hvcore_error *err)
         return hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_CORE, "No memory for a VM.");
     }
     hvcore_error own = HVCORE_ERROR_INIT;
-    int rc = vm->ops->vm_create(opts, &vm->bk, &own);
+    int rc = vm->ops->vm_create(opts, &vm->ctx->opts, &vm->bk, &own);
     if (rc) {
         vm->bk = NULL;
         return hvc_backend_failed(err, rc, &own, "a VM");
     }
-    return default_policy(vm, err);
+    return vm->arch == HVCORE_ARCH_RISCV64 ? default_policy(vm, err) : 0;
 }
 
 int hvcore_vm_create(hvcore_ctx *ctx, const hvcore_vm_opts *opts, hvcore_vm **out,
@@ -167,6 +191,8 @@ int hvcore_vm_create(hvcore_ctx *ctx, const hvcore_vm_opts *opts, hvcore_vm **ou
     hvc_ref_init(&vm->refs);
     vm->ctx = hvcore_ctx_ref(ctx);
     vm->ops = ops;
+    vm->raw = ops->riscv64;
+    vm->kernel = ops->kernel;
     vm->info = info;
     vm->arch = o.arch;
     vm->max_vcpus = o.max_vcpus;
@@ -212,18 +238,31 @@ int hvcore_vm_console_set(hvcore_vm *vm, hvcore_console_fn fn, void *user)
     return 0;
 }
 
-static void pause_all(hvcore_vm *vm)
+static void resume_all(hvcore_vm *vm)
 {
+    for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+        if (vm->vcpu[i]) {
+            hvc_release_one(vm->vcpu[i], HVC_REQ_PAUSE, 0);
+        }
+    }
+}
+
+static int pause_all(hvcore_vm *vm)
+{
+    int rc = 0;
     for (uint32_t i = 0; i < vm->max_vcpus; i++) {
         if (vm->vcpu[i]) {
             hvc_request(vm->vcpu[i], HVC_REQ_PAUSE);
         }
     }
-    for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-        if (vm->vcpu[i]) {
-            hvc_hold_one(vm->vcpu[i], HVC_REQ_PAUSE);
-        }
+    for (uint32_t i = 0; i < vm->max_vcpus && !rc; i++) {
+        rc = vm->vcpu[i] ? hvc_try_hold_one(vm->vcpu[i], HVC_REQ_PAUSE) : 0;
     }
+    if (rc) {
+        resume_all(vm);
+        vm->paused = 0;
+    }
+    return rc;
 }
 
 int hvcore_vm_pause(hvcore_vm *vm)
@@ -236,7 +275,7 @@ int hvcore_vm_pause(hvcore_vm *vm)
     if (vm->paused == UINT32_MAX) {
         rc = -HVCORE_E_LIMIT;
     } else if (!vm->paused++) {
-        pause_all(vm);
+        rc = pause_all(vm);
     }
     hvc_host_unlock(&vm->lock);
     return rc;
@@ -252,11 +291,7 @@ int hvcore_vm_resume(hvcore_vm *vm)
     if (!vm->paused) {
         rc = -HVCORE_E_STATE;
     } else if (!--vm->paused) {
-        for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-            if (vm->vcpu[i]) {
-                hvc_release_one(vm->vcpu[i], HVC_REQ_PAUSE, 0);
-            }
-        }
+        resume_all(vm);
     }
     hvc_host_unlock(&vm->lock);
     return rc;

@@ -2,6 +2,14 @@
 /* What a VMM says to an exit, and what exits are called. */
 #include "lib/run/run.h"
 
+static uint32_t answers(const hvc_pending *p)
+{
+    if (p->kind != HVC_PENDING_CALL) {
+        return 1;
+    }
+    return p->owner == HVC_OWNER_KERNEL ? (uint32_t)HVCORE_BK_ANSWERS : 2;
+}
+
 int hvcore_vcpu_complete(hvcore_vcpu *v, const uint64_t *values, uint32_t count)
 {
     int rc = hvc_vcpu_look(v);
@@ -12,13 +20,53 @@ int hvcore_vcpu_complete(hvcore_vcpu *v, const uint64_t *values, uint32_t count)
     if (!p->needs || p->filled) {
         return -HVCORE_E_STATE;
     }
-    if (!values || !count || count > (p->kind == HVC_PENDING_CALL ? 2u : 1u)) {
+    if (!values || !count || count > answers(p)) {
         return -HVCORE_E_INVAL;
     }
-    p->value[0] = values[0];
-    p->value[1] = count > 1 ? values[1] : 0;
+    for (uint32_t i = 0; i < HVCORE_BK_ANSWERS; i++) {
+        p->value[i] = i < count ? values[i] : 0;
+    }
     p->filled = 1;
     return 0;
+}
+
+static int deny(hvcore_vcpu *v, hvcore_error *err)
+{
+    if (v->raw) {
+        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_RUN,
+                        "On a machine of the library hvcore_vcpu_inject() says what the guest "
+                        "gets.");
+    }
+    if (!v->pending.kind || v->pending.filled) {
+        return hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_RUN,
+                        "There is no exit that waits for an answer.");
+    }
+    int rc = v->kernel->deny(v->bk, err);
+    if (!rc) {
+        v->pending = (hvc_pending){0};
+        v->owed = 1;
+    }
+    return rc;
+}
+
+int hvcore_vcpu_deny(hvcore_vcpu *v, hvcore_error *err)
+{
+    int rc = hvc_vcpu_look(v);
+    return rc ? hvc_fail(err, -rc, HVCORE_DOMAIN_RUN,
+                         v ? "The vCPU runs in another thread." : "The vCPU is NULL.")
+              : deny(v, err);
+}
+
+/* In place of an answer: the kernel is told that there will be none, as far as it can be. */
+static int inject(hvcore_vcpu *v, const hvcore_inject *in, hvcore_error *err)
+{
+    int rc = v->kernel->inject(v->bk, in, err);
+    if (!rc) {
+        hvc_count(&v->counters.injected);
+        v->pending = (hvc_pending){0};
+        v->owed = 0;
+    }
+    return rc;
 }
 
 int hvcore_vcpu_inject(hvcore_vcpu *v, const hvcore_inject *what, hvcore_error *err)
@@ -37,7 +85,7 @@ int hvcore_vcpu_inject(hvcore_vcpu *v, const hvcore_inject *what, hvcore_error *
         return hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_RUN,
                         "The exit has been completed already; an exception comes too late.");
     }
-    return hvc_riscv64_inject(v, in.cause, in.tval, err);
+    return v->raw ? hvc_riscv64_inject(v, in.cause, in.tval, err) : inject(v, &in, err);
 }
 
 const char *hvcore_exit_reason_name(uint32_t reason)
@@ -50,6 +98,10 @@ const char *hvcore_exit_reason_name(uint32_t reason)
         [HVCORE_EXIT_DEADLINE] = "deadline",   [HVCORE_EXIT_INSN_LIMIT] = "insn-limit",
         [HVCORE_EXIT_STOPPED] = "stopped",     [HVCORE_EXIT_STORM] = "storm",
         [HVCORE_EXIT_FIXUP] = "fixup",         [HVCORE_EXIT_OFF] = "off",
+        [HVCORE_EXIT_PIO] = "pio",             [HVCORE_EXIT_SYSREG] = "sysreg",
+        [HVCORE_EXIT_DEBUG] = "debug",         [HVCORE_EXIT_MEMORY] = "memory",
+        [HVCORE_EXIT_CRASH] = "crash",         [HVCORE_EXIT_SUSPEND] = "suspend",
+        [HVCORE_EXIT_WAKEUP] = "wakeup",
     };
     return reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
 }

@@ -99,8 +99,8 @@ static int all_wait(hvcore_vm *vm, const sweep *s, hvcore_error *err)
         return s->waiting ? hvc_exit_event(s->who, HVCORE_EXIT_HALT)
                           : hvc_exit_plain(s->who, HVCORE_EXIT_OFF);
     }
-    vm->ops->time_skip(vm->bk, s->ticks);
-    if (vm->ops->time(vm->bk) < s->ticks) {
+    vm->raw->time_skip(vm->bk, s->ticks);
+    if (vm->raw->time(vm->bk) < s->ticks) {
         return hvc_fail(err, HVCORE_E_BACKEND, HVCORE_DOMAIN_RUN,
                         "The time of machine %s does not pass.", vm->info.machine);
     }

@@ -5,11 +5,24 @@
  */
 #include "lib/run/run.h"
 
+static int exit_pio(hvcore_vcpu *v)
+{
+    hvc_exit_kernel(v, HVCORE_EXIT_PIO);
+    v->exit.u.pio = v->last->u.pio;
+    return HVC_FLOW_EXIT;
+}
+
 static int exit_mmio(hvcore_vcpu *v)
 {
     const hvc_pending *p = &v->pending;
+    if (v->event.kind == HVCORE_EVENT_PIO) {
+        return exit_pio(v);
+    }
     hvc_exit_event(v, HVCORE_EXIT_MMIO);
     v->exit.flags = p->needs ? HVCORE_EXIT_NEEDS_COMPLETION : 0;
+    if (v->kernel && v->last->advanced) {
+        v->exit.flags |= HVCORE_EXIT_PC_ADVANCED;
+    }
     v->exit.u.mmio = (hvcore_exit_mmio){.addr = p->gpa,
                                         .data = p->kind == HVC_PENDING_STORE ? p->value[0] : 0,
                                         .width = p->width,
@@ -31,6 +44,9 @@ static uint32_t call_mmio(hvcore_vcpu *v, uint64_t *value)
 
 static int mmio_fault(hvcore_vcpu *v)
 {
+    if (v->kernel) {
+        return hvcore_vcpu_deny(v, NULL) ? exit_mmio(v) : HVC_FLOW_ON;
+    }
     uint32_t cause = v->pending.kind == HVC_PENDING_STORE ? HVCORE_RISCV64_STORE_ACCESS
                                                           : HVCORE_RISCV64_LOAD_ACCESS;
     return hvc_riscv64_inject(v, cause, v->event.tval, NULL) ? exit_mmio(v) : HVC_FLOW_ON;
@@ -39,6 +55,7 @@ static int mmio_fault(hvcore_vcpu *v)
 static int outside_mmio(hvcore_vcpu *v)
 {
     uint64_t value = 0;
+    v->pending.again = 0;
     uint32_t verdict = call_mmio(v, &value);
     if (!v->pending.kind) {
         return HVC_FLOW_ON; /* the callback has injected something instead */
@@ -49,7 +66,11 @@ static int outside_mmio(hvcore_vcpu *v)
     case HVCORE_MMIO_FAULT:
         return mmio_fault(v);
     case HVCORE_MMIO_RETRY:
-        v->pending = (hvc_pending){0};
+        if (v->kernel) { /* it cannot be told to forget the access: ask again */
+            v->pending.again = 1;
+        } else {
+            v->pending = (hvc_pending){0};
+        }
         return HVC_FLOW_ON;
     default:
         hvc_count(&v->counters.mmio);

@@ -55,7 +55,7 @@ int hvc_riscv64_begin(hvcore_vcpu *v, uint64_t pc, uint64_t arg)
     hvcore_riscv64_frame *f = v->cpu.frame;
     uint64_t all = (UINT64_C(1) << HVCORE_RISCV64_SYS_COUNT) - 1;
     all &= ~(SYS(hvip) | SYS(henvcfg));
-    int rc = v->ops->sys_load(v->bk, all);
+    int rc = v->raw->sys_load(v->bk, all);
     if (rc) {
         return hvc_backend_code(rc);
     }
@@ -74,7 +74,7 @@ int hvc_riscv64_begin(hvcore_vcpu *v, uint64_t pc, uint64_t arg)
     if (v->cpu.fp) {
         memset(v->cpu.fp, 0, sizeof(*v->cpu.fp));
     }
-    v->ops->flush(v->bk);
+    v->raw->flush(v->bk);
     v->vector_run = 0;
     v->state.storm = (hvcore_storm_state){0};
     v->pending = (hvc_pending){0};
@@ -120,7 +120,7 @@ static int serve_done(hvcore_vcpu *v, trap *t, hvcore_result r)
 static int serve_regs(hvcore_vcpu *v, trap *t, hvcore_result r)
 {
     (void)t;
-    int rc = v->ops->sys_load(v->bk, r.addr);
+    int rc = v->raw->sys_load(v->bk, r.addr);
     return rc ? hvc_backend_code(rc) : CALL_AGAIN;
 }
 
@@ -205,7 +205,7 @@ static int exit_storm(hvcore_vcpu *v, uint32_t kind, uint32_t count)
  */
 static bool vector_storm(hvcore_vcpu *v, const hvcore_event *e)
 {
-    if (v->ops->sys_load(v->bk, UINT64_C(1) << HVCORE_RISCV64_SYS_vstvec)) {
+    if (v->raw->sys_load(v->bk, UINT64_C(1) << HVCORE_RISCV64_SYS_vstvec)) {
         return false;
     }
     bool at_vector = e->mode == HVCORE_RISCV64_VS && e->pc == (v->cpu.sys->vstvec & ~UINT64_C(3));
@@ -392,7 +392,7 @@ int hvc_riscv64_inject(hvcore_vcpu *v, uint64_t cause, uint64_t tval, hvcore_err
                         "A supervisor never sees an exception with cause %llu.",
                         (unsigned long long)cause);
     }
-    int rc = v->ops->sys_load(v->bk, HVCORE_REDIRECT_NEEDS);
+    int rc = v->raw->sys_load(v->bk, HVCORE_REDIRECT_NEEDS);
     if (rc) {
         return hvc_fail(err, -rc, HVCORE_DOMAIN_RUN, "The guest's registers cannot be read: %s.",
                         hvcore_strerror(rc));

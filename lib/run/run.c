@@ -5,7 +5,8 @@
  *   hvcore_vcpu_run   claims the vCPU, checks what the caller asks, and runs:
  *     serve           OUT: answer requests (cancel, hold, flush, interrupts, ...), look at the
  *                     deadline, wait if the guest does
- *     guest           GUEST: settle -> enter -> event -> policy -> fix-up, again and again
+ *     guest           GUEST: settle -> enter -> event -> policy -> fix-up, again and again; what a
+ *                     kernel has digested takes the short way (kernel.c)
  *     outside         OUT: what may call the VMM (MMIO, console) or waits for others (fence, stop)
  *
  * Each step says how it goes on: HVC_FLOW_ON, _OUTSIDE, _EXIT, _TURN, or a negative error.
@@ -15,14 +16,28 @@
 
 /* ---- exits ---------------------------------------------------------------------------------- */
 
+/* Where the guest goes on; false if a kernel does not say it. */
+static bool pc_of(hvcore_vcpu *v, uint64_t *pc)
+{
+    if (v->kernel) {
+        return hvc_kernel_pc(v, pc);
+    }
+    *pc = v->cpu.frame->pc;
+    return true;
+}
+
 int hvc_exit_plain(hvcore_vcpu *v, uint32_t reason)
 {
-    hvc_settle(v);
-    v->exit = (hvcore_exit){.size = sizeof(v->exit),
-                            .reason = reason,
-                            .vcpu = v->index,
-                            .pc = v->cpu.frame->pc,
-                            .have = HVCORE_HAVE_PC};
+    uint64_t pc;
+    int rc = hvc_settle(v);
+    if (rc) {
+        return rc;
+    }
+    v->exit = (hvcore_exit){.size = sizeof(v->exit), .reason = reason, .vcpu = v->index};
+    if (pc_of(v, &pc)) {
+        v->exit.pc = pc;
+        v->exit.have = HVCORE_HAVE_PC;
+    }
     return HVC_FLOW_EXIT;
 }
 
@@ -57,9 +72,9 @@ static int serve_cancel(hvcore_vcpu *v)
     if (!cancel) {
         return HVC_FLOW_ON;
     }
-    hvc_exit_plain(v, HVCORE_EXIT_CANCELLED);
+    int flow = hvc_exit_plain(v, HVCORE_EXIT_CANCELLED);
     v->exit.u.cancelled.token = (uint32_t)cancel;
-    return HVC_FLOW_EXIT;
+    return flow;
 }
 
 /* Held or paused: sleep until a request changes or the deadline comes. */
@@ -74,8 +89,8 @@ static void serve_policy(hvcore_vcpu *v)
 {
     hvc_host_lock(&v->vm->lock);
     hvc_word_served(&v->word, HVC_REQ_POLICY);
-    if (v->program) {
-        v->ops->delegate(v->bk, v->program->table.hedeleg);
+    if (v->program && v->raw) {
+        v->raw->delegate(v->bk, v->program->table.hedeleg);
     }
     hvc_host_unlock(&v->vm->lock);
 }
@@ -85,7 +100,9 @@ static void serve_flush(hvcore_vcpu *v)
 {
     hvc_word_served(&v->word, HVC_REQ_FLUSH);
     atomic_fetch_add(&v->flushes, 1);
-    v->ops->flush(v->bk);
+    if (v->raw) { /* a kernel knows itself what has become stale */
+        v->raw->flush(v->bk);
+    }
 }
 
 static int serve_start(hvcore_vcpu *v)
@@ -147,12 +164,15 @@ static int serve_once(hvcore_vcpu *v, const hvc_run *r, uint32_t bits)
     if (is_off(v)) {
         return hvc_wait_off(v, r, bits);
     }
+    if (v->halted) {
+        return hvc_wait_kernel(v, r, bits);
+    }
     return v->pending.waits ? hvc_wait_irq(v, r, bits) : HVC_FLOW_ON;
 }
 
 static bool may_enter(const hvcore_vcpu *v)
 {
-    return !v->pending.waits && !is_off(v);
+    return !v->pending.waits && !v->halted && !is_off(v);
 }
 
 /* OUT -> GUEST, or an exit. */
@@ -193,10 +213,24 @@ static int on_failed(hvcore_vcpu *v)
     return -HVCORE_E_BACKEND;
 }
 
+static int on_trap(hvcore_vcpu *v)
+{
+    return v->raw ? hvc_riscv64_trap(v) : hvc_kernel_event(v);
+}
+
+static int on_digested(hvcore_vcpu *v)
+{
+    return v->kernel ? hvc_kernel_event(v) : -HVCORE_E_BACKEND;
+}
+
 static int (*const on_event[])(hvcore_vcpu *) = {
-    [HVCORE_EVENT_TRAP] = hvc_riscv64_trap, [HVCORE_EVENT_KICKED] = on_kicked,
-    [HVCORE_EVENT_DEADLINE] = on_deadline,  [HVCORE_EVENT_INSN_LIMIT] = on_limit,
-    [HVCORE_EVENT_FAILED] = on_failed,
+    [HVCORE_EVENT_TRAP] = on_trap,        [HVCORE_EVENT_KICKED] = on_kicked,
+    [HVCORE_EVENT_DEADLINE] = on_deadline, [HVCORE_EVENT_INSN_LIMIT] = on_limit,
+    [HVCORE_EVENT_FAILED] = on_failed,    [HVCORE_EVENT_MMIO] = on_digested,
+    [HVCORE_EVENT_PIO] = on_digested,     [HVCORE_EVENT_CALL] = on_digested,
+    [HVCORE_EVENT_SYSREG] = on_digested,  [HVCORE_EVENT_HALT] = on_digested,
+    [HVCORE_EVENT_SYSTEM] = on_digested,  [HVCORE_EVENT_DEBUG] = on_digested,
+    [HVCORE_EVENT_MEMORY] = on_digested,  [HVCORE_EVENT_CRASH] = on_digested,
 };
 
 /*
@@ -223,7 +257,7 @@ static uint64_t taken(const hvcore_vcpu *v, const hvcore_bk_limits *given, uint6
     if (v->event.kind == HVCORE_EVENT_INSN_LIMIT) {
         return given->max_insns;
     }
-    return v->ops->insns(v->bk) - before + (v->vm->lockstep && v->event.kind == HVCORE_EVENT_TRAP);
+    return v->raw->insns(v->bk) - before + (v->vm->lockstep && v->event.kind == HVCORE_EVENT_TRAP);
 }
 
 static uint64_t minus(uint64_t a, uint64_t b)
@@ -244,7 +278,7 @@ static void charge(hvc_run *r, uint64_t n)
 static int enter(hvcore_vcpu *v, hvc_run *r)
 {
     hvcore_bk_limits given = limits(v, r);
-    uint64_t before = given.max_insns ? v->ops->insns(v->bk) : 0;
+    uint64_t before = given.max_insns ? v->raw->insns(v->bk) : 0; /* raw: it has the cap */
     hvc_count(&v->counters.enters);
     r->entered = 1;
     int rc = v->ops->enter(v->bk, &given, &v->event);
@@ -256,6 +290,16 @@ static int enter(hvcore_vcpu *v, hvc_run *r)
     return rc;
 }
 
+/* What the library still has of the guest's state goes to where the guest will find it. */
+static int prepare(hvcore_vcpu *v)
+{
+    if (v->kernel) {
+        return hvc_kernel_answer(v);
+    }
+    hvc_settle(v);
+    return v->raw->sys_store(v->bk);
+}
+
 /* Enter once, handle what comes of it. */
 static int guest_once(hvcore_vcpu *v, hvc_run *r)
 {
@@ -265,8 +309,11 @@ static int guest_once(hvcore_vcpu *v, hvc_run *r)
     if (r->turn && !*r->turn) {
         return HVC_FLOW_TURN;
     }
-    hvc_settle(v);
-    int rc = v->ops->sys_store(v->bk);
+    if (v->pending.again) {
+        v->outside = HVC_OUTSIDE_MMIO;
+        return HVC_FLOW_OUTSIDE;
+    }
+    int rc = prepare(v);
     if (!rc) {
         rc = enter(v, r);
     }
@@ -308,15 +355,16 @@ static int loop(hvcore_vcpu *v, hvc_run *r)
 /* A vCPU that nobody runs, whose last exit is completed, in a VM that this thread may run. */
 static int ready(hvcore_vcpu *v, hvcore_error *err)
 {
-    if (v->pending.needs && !v->pending.filled) {
+    if (v->pending.needs && !v->pending.filled && !v->pending.again) {
         return hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_RUN,
                         "The last exit (%s) has to be completed, by hvcore_vcpu_complete() or "
                         "hvcore_vcpu_inject(), before vCPU %u runs again.",
                         hvcore_exit_reason_name(v->exit.reason), v->index);
     }
-    if (v->pending.kind && !v->pending.waits) {
+    if (v->pending.kind && !v->pending.waits && !v->pending.again) {
         v->pending.filled = 1; /* a step that only waited for this run */
     }
+    v->halted = 0;
     if (v->hart == HVC_HART_SUSPENDED && !v->pending.waits) {
         v->hart = HVC_HART_STARTED; /* the VMM has waited, or decided otherwise */
     }
@@ -338,7 +386,7 @@ int hvc_run_opts(hvcore_vm *vm, const hvcore_run_opts *opts, hvcore_run_opts *o,
     if ((o->max_insns && !(caps & HVCORE_CAP_INSN_LIMIT)) ||
         (o->deadline_ns && !(caps & HVCORE_CAP_DEADLINE))) {
         return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_RUN,
-                        "The machine %s cannot limit a run by %s.", vm->info.machine,
+                        "Backend %s cannot limit a run by %s.", vm->info.name,
                         o->max_insns ? "instructions" : "time");
     }
     return 0;
@@ -382,11 +430,17 @@ void hvc_run_undrive(hvcore_vm *vm)
 
 static int run_failed(hvcore_vcpu *v, int rc, hvcore_error *err)
 {
-    hvc_fail(err, -rc, HVCORE_DOMAIN_RUN,
-             "The machine %s cannot run vCPU %u (%s); its own code is 0x%llx.", v->vm->info.machine,
-             v->index, hvcore_strerror(rc), (unsigned long long)v->event.syndrome);
-    if (hvc_error_usable(err)) {
-        err->pc = v->cpu.frame->pc;
+    uint64_t pc = 0;
+    if (v->kernel) {
+        v->kernel->why(v->bk, err);
+    } else {
+        hvc_fail(err, -rc, HVCORE_DOMAIN_RUN,
+                 "The machine %s cannot run vCPU %u (%s); its own code is 0x%llx.",
+                 v->vm->info.machine, v->index, hvcore_strerror(rc),
+                 (unsigned long long)v->event.syndrome);
+    }
+    if (hvc_error_usable(err) && pc_of(v, &pc)) {
+        err->pc = pc;
     }
     return rc;
 }

@@ -17,6 +17,9 @@ typedef struct hvc_run {
  * Fills v->exit; returns HVC_FLOW_EXIT. */
 int hvc_exit_plain(hvcore_vcpu *v, uint32_t reason);
 
+/* v->event and what belongs to it, of a kernel. */
+void hvc_exit_kernel(hvcore_vcpu *v, uint32_t reason);
+
 /* Has the run's deadline passed? */
 static inline bool hvc_run_late(const hvc_run *r)
 {
@@ -42,6 +45,7 @@ int hvc_outside_do(hvcore_vcpu *v);
 /* wait.c. What a vCPU does before it may enter, beside requests. OUT; a flow. */
 int hvc_wait_off(hvcore_vcpu *v, const hvc_run *r, uint32_t bits);
 int hvc_wait_irq(hvcore_vcpu *v, const hvc_run *r, uint32_t bits);
+int hvc_wait_kernel(hvcore_vcpu *v, const hvc_run *r, uint32_t bits);
 /* v->pending is what an interrupt shall fill: wait for one. GUEST; a flow. */
 int hvc_wait_begin(hvcore_vcpu *v);
 

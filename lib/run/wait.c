@@ -57,8 +57,20 @@ int hvc_wait_irq(hvcore_vcpu *v, const hvc_run *r, uint32_t bits)
         return halt(v);
     } else {
         bool timed = v->wake_ticks != UINT64_MAX;
-        sleep_until(v, r, bits, timed ? v->ops->time_ns(v->vm->bk, v->wake_ticks) : HVC_FOREVER);
+        sleep_until(v, r, bits, timed ? v->raw->time_ns(v->vm->bk, v->wake_ticks) : HVC_FOREVER);
     }
+    return HVC_FLOW_ON;
+}
+
+/* Above a kernel that does not wait itself (x86_64 without its interrupt controller). */
+int hvc_wait_kernel(hvcore_vcpu *v, const hvc_run *r, uint32_t bits)
+{
+    if (!(r->o->flags & HVCORE_RUN_WAIT)) {
+        v->halted = 0;
+        hvc_exit_kernel(v, HVCORE_EXIT_HALT);
+        return HVC_FLOW_EXIT;
+    }
+    sleep_until(v, r, bits, HVC_FOREVER);
     return HVC_FLOW_ON;
 }
 

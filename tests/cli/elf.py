@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes ELF64 files, right ones and wrong ones."""
+"""Makes ELF files, right ones and wrong ones."""
 import struct
 
 RAM = 0x80000000
@@ -47,3 +47,15 @@ def elf(segments=None, ident_changes=(), **changes):
         body += s["data"]
         offset += size
     return struct.pack(EHDR, *(head[f] for f in FIELDS)) + table + body
+
+
+EHDR32, PHDR32 = "<16sHHIIIIIHHHHHH", "<8I"
+
+
+def elf32(data, at, entry=None, machine=3, ident_changes=()):
+    """An ELF32 executable of one segment, for i386."""
+    size, table = struct.calcsize(EHDR32), struct.calcsize(PHDR32)
+    head = struct.pack(EHDR32, ident({4: 1, **dict(ident_changes)}), 2, machine, 1,
+                       at if entry is None else entry, size, 0, 0, size, table, 1, 0, 0, 0)
+    return head + struct.pack(PHDR32, PT_LOAD, size + table, at, at, len(data), len(data), RX,
+                              4096) + data

@@ -87,7 +87,7 @@ def test_help(args):
 def test_every_option_of_run_is_in_its_help_and_in_the_manual():
     text = hvcore("run", "--help").stdout
     manual = (pathlib.Path(__file__).parents[2] / "docs/hvcore.1").read_text(encoding="utf-8")
-    for option in ("arch", "policy", "policy-watch", "stats", "report", "deadline", "max-insns", "mem",
+    for option in ("arch", "backend", "el2", "policy", "policy-watch", "stats", "report", "deadline", "max-insns", "mem",
                    "smp", "arg", "kernel", "initrd", "append", "dtb", "dump-dtb", "schedule", "trace"):
         assert f"--{option}" in text
         assert f".It Fl -{option}" in manual
@@ -102,9 +102,50 @@ def test_exit_codes_are_in_help_and_manual():
         assert f".It {code}\n" in manual
 
 
+BACKENDS = json.loads(hvcore("probe", "--json").stdout)["backends"] if BIN else []
+
+
 def test_probe():
     text = expect(hvcore("probe"), OK).stdout
     assert "bare/soft" in text and "illegal-instruction" in text and "insn-limit" in text
+    assert re.search(r"^  hedeleg +library +The VM's trap policy decides\.$", text, re.M)
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_every_capability_has_a_name():
+    top = pathlib.Path(__file__).parents[2]
+    names = re.findall(r"\bHVCORE_CAP_(\w+) = ", (top / "include/hvcore/ctx.h").read_text("utf-8"))
+    source = (top / "tools/hvcore/probe.c").read_text("utf-8")
+    assert len(names) >= 10
+    for name in names:
+        assert f'HVCORE_CAP_{name}, "{name.lower().replace("_", "-")}"' in source
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=[b["name"] + b["arch"] for b in BACKENDS])
+def test_probe_says_who_does_what(backend):
+    duties = {d["duty"]: d for d in backend["duties"]}
+    if not backend["usable"]:
+        assert backend["why"].endswith(".") and not duties
+        return
+    assert list(duties) == ["mops", "at", "hedeleg", "spe", "apf", "step"]
+    for duty in duties.values():
+        assert duty["by"] in ("unknown", "kernel", "library", "hidden", "not applicable",
+                              "unavailable") and duty["why"].endswith(".")
+    assert bool(backend["kernel"]) == (backend["name"] == "kvm")
+
+
+@pytest.mark.skipif(not any(b["name"] == "kvm" for b in BACKENDS), reason="no kvm in this build")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide a device")
+def test_without_the_device():
+    """In a mount namespace with an empty /dev/kvm: the reason is said, and nothing else fails."""
+    arch = [b["arch"] for b in BACKENDS if b["name"] == "kvm"][0]
+    hide = 'mount --bind /dev/null /dev/kvm && exec "$@"'
+    probe = ["unshare", "-m", "sh", "-c", hide, "sh", BIN, "probe", "--json"]
+    result = subprocess.run(probe, capture_output=True, text=True, timeout=LONG, check=False)
+    if result.returncode != OK and "unshare" in result.stderr + "mount" in result.stderr:
+        pytest.skip(result.stderr)
+    kvm = [b for b in json.loads(result.stdout)["backends"] if b["name"] == "kvm"][0]
+    assert kvm["arch"] == arch and not kvm["usable"] and "/dev/kvm" in kvm["why"]
 
 
 def test_probe_json():
@@ -130,7 +171,8 @@ BAD_USAGE = [
     (["run", "x", "--stats=3"], "takes no argument"),
     (["run", "x", "--mem"], "--mem needs an argument"),
     (["run", "x", "--policy-watch"], "--policy FILE"),
-    (["run", "x", "--arch", "arm64"], "riscv64 can"),
+    (["run", "x", "--arch", "sparc"], "x86_64, arm64 or riscv64"),
+    (["run", "x", "--backend", "xen"], "there is no backend of this name"),
     (["run", "x", "--mem", "0"], "at least one page"),
     (["run", "x", "--mem", "4097"], "multiple of 4K"),
     (["run", "x", "--mem", "6000"], "multiple of 4K"),
@@ -417,8 +459,7 @@ BAD_ELF = {
     "object file": (elf(type=1), r"e_type is 1, .*-static"),
     "shared object or PIE": (elf(type=3), r"e_type is 3, .*-no-pie"),
     "core file": (elf(type=4), r"e_type is 4"),
-    "x86": (elf(machine=62), r"e_machine is 62, not 243"),
-    "arm64": (elf(machine=183), r"e_machine is 183, not 243"),
+    "sparc": (elf(machine=43), r"e_machine is 43, not 243"),
     "version": (elf(version=2), r"e_version is 2"),
     "phentsize small": (elf(phentsize=32), r"e_phentsize is 32, not 56"),
     "phentsize large": (elf(phentsize=64), r"e_phentsize is 64, not 56"),
@@ -477,6 +518,25 @@ def test_bad_elf(tmp_path, name):
     assert result.stdout == ""
     lines = result.stderr.splitlines()
     assert len(lines) == 1 and lines[0].startswith(f"hvcore: {path}: ") and lines[0].endswith(".")
+
+
+def other_machine():
+    """The number and the name of an architecture whose guests nothing runs here."""
+    for number, arch in ((183, "arm64"), (62, "x86_64")):
+        if not any(b["arch"] == arch for b in BACKENDS):
+            return number, arch
+    return pytest.skip("all architectures run here")
+
+
+def test_guest_for_another_architecture(tmp_path):
+    number, arch = other_machine()
+    path = tmp_path / "other.elf"
+    path.write_bytes(elf(machine=number))
+    result = expect(hvcore("run", path), FILE,
+                    rf"it is an ELF file for {arch}, and this host runs guests of .*riscv64 \(bare")
+    assert len(result.stderr.splitlines()) == 1
+    expect(hvcore("run", path, "--arch", "riscv64"), FILE, rf"e_machine is {number}, not 243")
+    expect(hvcore("run", guest("hello"), "--arch", arch), HOST, rf"--arch {arch}: this host runs")
 
 
 def test_elf_missing(tmp_path):
@@ -759,7 +819,7 @@ def test_many_edits_under_load(tmp_path):
 
 @pytest.mark.parametrize("words,want", [
     (["hvcore", "r"], "run"), (["hvcore", "run", "--policy-"], "--policy-watch"),
-    (["hvcore", "run", "--arch", ""], "riscv64"), (["hvcore", "probe", "--j"], "--json")])
+    (["hvcore", "run", "--arch", "r"], "riscv64"), (["hvcore", "run", "--backend", "k"], "kvm"), (["hvcore", "probe", "--j"], "--json")])
 def test_completion(words, want):
     script = pathlib.Path(__file__).parents[2] / "tools/hvcore/completion.bash"
     code = f'. "{script}"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _hvcore; echo "${{COMPREPLY[*]}}"'

@@ -209,6 +209,15 @@ def pe_image(size):
     return (data + bytes(0x1200))[:size]
 
 
+def zboot():
+    """zboot-header.S of Linux: 9 bytes by zstd at 64, in a PE for riscv64."""
+    data = bytearray(256)
+    data[0:8], data[24:28] = b"MZ\0\0zimg", b"zstd"
+    data[8:16] = struct.pack("<II", 64, 9)
+    data[60:64], data[128:134] = struct.pack("<I", 128), b"PE\0\0\x64\x50"
+    return bytes(data)
+
+
 def at(offset, mark, size=1024):
     data = bytearray(size)
     data[offset:offset + len(mark)] = mark
@@ -222,10 +231,10 @@ BAD_KERNEL = {
     "EFI sections cut off": (pe_image(0x1000), "truncated: 4096 bytes, where 4608"),
     "EFI header cut off": (pe_image(70), "truncated: 70 bytes, where 88"),
     "EFI table cut off": (pe_image(100), "truncated: 100 bytes, where 128"),
-    "arm64": (at(56, b"ARM\x64"), "a Linux kernel for arm64; take the one for riscv64"),
-    "arm": (at(36, b"\x18\x28\x6f\x01"), "a Linux kernel for arm;"),
-    "x86": (at(0x202, b"HdrS"), "a Linux kernel for x86"),
-    "zboot": (b"MZ\0\0zimg" + bytes(100), "zboot"),
+    "arm64": (at(56, b"ARM\x64"), "a Linux kernel for arm64, and "),
+    "arm": (at(36, b"\x18\x28\x6f\x01"), r"a Linux kernel for arm \(32 bits\)"),
+    "x86": (at(0x202, b"HdrS"), "a Linux kernel for x86_64"),
+    "zboot": (zboot(), r"\(zboot\) for riscv64; unpack it first: tail -c \+65 .*-c 9 \| unzstd"),
     "gzip": (at(0, b"\x1f\x8b\x08"), "unpack it first, with gunzip"),
     "xz": (at(0, b"\xfd7zXZ\0"), "unxz"),
     "zstd": (at(0, b"\x28\xb5\x2f\xfd"), "unzstd"),
@@ -233,15 +242,15 @@ BAD_KERNEL = {
     "an initramfs": (at(0, b"070701"), "is it the --initrd"),
     "a device tree": (at(0, b"\xd0\x0d\xfe\xed"), "is it the --dtb"),
     "a package": (at(0, b"!<arch>\n"), "dpkg-deb -x"),
-    "an EFI program": (at(0, b"MZ"), "no Linux kernel for riscv64"),
-    "text": (b"#!/bin/sh\n" * 20, "neither a Linux Image for riscv64 .* nor an ELF"),
+    "an EFI program": (at(0, b"MZ"), "an EFI program, but no Linux kernel"),
+    "text": (b"#!/bin/sh\n" * 20, "neither a Linux Image for .* nor an ELF"),
     "big-endian": (image(b"", flags=1), "big-endian"),
     "odd text_offset": (image(b"", text_offset=0x201000),
                         "text_offset is 0x201000, not a multiple of 2 MiB"),
     "image_size huge": (image(b"", image_size=2**64 - 1), "give it more with --mem"),
     "text_offset huge": (image(b"", text_offset=2**64 - TEXT_OFFSET), "give it more with --mem"),
-    "ELF of x86": (elf(machine=62), "e_machine is 62, not 243"),
-    "ELF of arm64": (elf(machine=183), "e_machine is 183, not 243"),
+    "ELF of sparc": (elf(machine=43), "e_machine is 43, not 243"),
+    "ELF of x86": (elf(machine=62), "an ELF file for x86_64"),
 }
 
 

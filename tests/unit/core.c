@@ -80,6 +80,23 @@ static void registry(void)
         memset((char *)&ops + at, 0, sizeof(void *));
         FAILS(hvcore_ctx_backend_add(ctx, &ops, &e), HVCORE_E_INVAL);
     }
+    hvcore_bk_riscv64_ops raw = *toy_ops.riscv64;
+    for (size_t at = 0; at < sizeof raw; at += sizeof(void *)) {
+        ops = toy_ops;
+        ops.riscv64 = &raw;
+        raw = *toy_ops.riscv64;
+        memset((char *)&raw + at, 0, sizeof(void *));
+        FAILS(hvcore_ctx_backend_add(ctx, &ops, &e), HVCORE_E_INVAL);
+    }
+    /* Exactly one of the two other tables. */
+    static const hvcore_bk_kernel_ops none;
+    ops = toy_ops;
+    ops.riscv64 = NULL;
+    FAILS(hvcore_ctx_backend_add(ctx, &ops, &e), HVCORE_E_INVAL);
+    ops.kernel = &none;
+    FAILS(hvcore_ctx_backend_add(ctx, &ops, &e), HVCORE_E_INVAL);
+    ops.riscv64 = toy_ops.riscv64;
+    FAILS(hvcore_ctx_backend_add(ctx, &ops, &e), HVCORE_E_INVAL);
     FAILS(hvcore_ctx_backend_add(ctx, NULL, &e), HVCORE_E_INVAL);
     FAILS(hvcore_ctx_backend_add(NULL, &toy_ops, &e), HVCORE_E_INVAL);
     WANT(hvcore_ctx_backend_info(ctx, builtin, &info), -HVCORE_E_NOTFOUND);
@@ -150,7 +167,9 @@ static void vm_options(void)
     opts.backend = "toy";
     CU_ASSERT(hvcore_vm_create(ctx, &opts, &vm, &e) < 0);
     opts.arch = HVCORE_ARCH_RISCV64;
-    opts.flags = 1;
+    opts.flags = HVCORE_VM_EL2; /* needs the capability */
+    FAILS(hvcore_vm_create(ctx, &opts, &vm, &e), HVCORE_E_UNSUPPORTED);
+    opts.flags = 2;
     FAILS(hvcore_vm_create(ctx, &opts, &vm, &e), HVCORE_E_INVAL);
     opts.flags = 0;
     opts.max_vcpus = 9;
@@ -282,14 +301,14 @@ static void error_names(void)
     for (int i = 0; i < 1000; i++) {
         int code = (int)(uint32_t)rnd();
 
-        if (code > HVCORE_E_LIMIT || code < -HVCORE_E_LIMIT)
+        if (code > HVCORE_E_TIMEOUT || code < -HVCORE_E_TIMEOUT)
             CU_ASSERT_STRING_EQUAL(hvcore_strerror(code), "unknown error");
     }
     CU_ASSERT_STRING_EQUAL(hvcore_strerror(INT_MIN), "unknown error");
     CU_ASSERT_STRING_EQUAL(hvcore_strerror(INT_MIN + 1), "unknown error");
     CU_ASSERT_STRING_EQUAL(hvcore_strerror(INT_MAX), "unknown error");
-    CU_ASSERT_STRING_EQUAL(hvcore_strerror(HVCORE_E_LIMIT + 1), "unknown error");
-    CU_ASSERT_STRING_EQUAL(hvcore_strerror(-HVCORE_E_LIMIT - 1), "unknown error");
+    CU_ASSERT_STRING_EQUAL(hvcore_strerror(HVCORE_E_TIMEOUT + 1), "unknown error");
+    CU_ASSERT_STRING_EQUAL(hvcore_strerror(-HVCORE_E_TIMEOUT - 1), "unknown error");
 }
 
 /* --- log and silence -------------------------------------------------------------------------- */

@@ -34,7 +34,11 @@ static void creation(void)
     o.size = sizeof o + 8;
     FAILS(hvcore_irqchip_create(g.vm, &o, &e), HVCORE_E_INVAL);
     o = plic_at(PLIC, 95);
-    o.kind = 2;
+    o.kind = HVCORE_IRQCHIP_GICV3; /* a kernel's */
+    FAILS(hvcore_irqchip_create(g.vm, &o, &e), HVCORE_E_UNSUPPORTED);
+    o.kind = 0;
+    FAILS(hvcore_irqchip_create(g.vm, &o, &e), HVCORE_E_INVAL);
+    o.kind = HVCORE_IRQCHIP_AIA + 1;
     FAILS(hvcore_irqchip_create(g.vm, &o, &e), HVCORE_E_INVAL);
     o = plic_at(PLIC, 95);
     o.reserved = 1;

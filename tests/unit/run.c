@@ -345,9 +345,9 @@ static void exit_halt(void)
 
 static void exit_names(void)
 {
-    const char *seen[16];
+    const char *seen[HVCORE_EXIT_WAKEUP + 1];
 
-    for (uint32_t i = HVCORE_EXIT_MMIO; i <= HVCORE_EXIT_OFF; i++) {
+    for (uint32_t i = HVCORE_EXIT_MMIO; i <= HVCORE_EXIT_WAKEUP; i++) {
         seen[i] = hvcore_exit_reason_name(i);
         CU_ASSERT_PTR_NOT_NULL_FATAL(seen[i]);
         CU_ASSERT(*seen[i] && strcmp(seen[i], "unknown"));
@@ -356,7 +356,7 @@ static void exit_names(void)
     }
     CU_ASSERT_STRING_EQUAL(seen[HVCORE_EXIT_MMIO], "mmio");
     CU_ASSERT_STRING_EQUAL(seen[HVCORE_EXIT_CANCELLED], "cancelled");
-    CU_ASSERT_STRING_EQUAL(hvcore_exit_reason_name(HVCORE_EXIT_OFF + 1), "unknown");
+    CU_ASSERT_STRING_EQUAL(hvcore_exit_reason_name(HVCORE_EXIT_WAKEUP + 1), "unknown");
     CU_ASSERT_STRING_EQUAL(hvcore_exit_reason_name(UINT32_MAX), "unknown");
 }
 
@@ -1860,12 +1860,12 @@ static void storms(void)
 static void failing_enter(void)
 {
     static const int codes[] = {-1,  -2,  -3,  -4,  -5,  -6,    -7,      -8, -9, -10,    -11,
-                                -12, -13, -14, -15, -16, -1000, INT_MIN, 1,  7,  INT_MAX};
+                                -12, -13, -14, -15, -16, -17, -1000, INT_MIN, 1,  7,  INT_MAX};
 
     for (size_t i = 0; i < COUNT(codes); i++) {
         hvcore_error e = HVCORE_ERROR_INIT;
         const hvcore_exit *x = NULL;
-        bool known = codes[i] < 0 && codes[i] >= -HVCORE_E_LIMIT;
+        bool known = codes[i] < 0 && codes[i] >= -HVCORE_E_TIMEOUT;
         int rc;
 
         up();

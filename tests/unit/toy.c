@@ -62,10 +62,13 @@ static void toy_info(hvcore_backend_info *info)
 }
 
 /* --- VM --------------------------------------------------------------------------------------- */
-static int toy_vm_create(const hvcore_vm_opts *opts, hvcore_bk_vm **vm, hvcore_error *err)
+static int toy_vm_create(const hvcore_vm_opts *opts, const hvcore_ctx_opts *ctx, hvcore_bk_vm **vm,
+                         hvcore_error *err)
 {
     int rc = slot(TOY_VM_CREATE);
 
+    if (!ctx)
+        broke("vm_create without the context's options");
     if (rc)
         return rc;
     if (!opts->max_vcpus || opts->max_vcpus > toy.max_vcpus)
@@ -212,13 +215,16 @@ static int change(toy_vm *vm, enum toy_slot which, uint64_t gpa, uint64_t len, u
     return rc;
 }
 
-static int toy_mem_unmap(hvcore_bk_vm *vm, uint64_t gpa, uint64_t len)
+static int toy_mem_unmap(hvcore_bk_vm *vm, uint64_t gpa, uint64_t len, hvcore_error *err)
 {
+    (void)err;
     return change(vm, TOY_MEM_UNMAP, gpa, len, 0);
 }
 
-static int toy_mem_protect(hvcore_bk_vm *vm, uint64_t gpa, uint64_t len, uint32_t prot)
+static int toy_mem_protect(hvcore_bk_vm *vm, uint64_t gpa, uint64_t len, uint32_t prot,
+                           hvcore_error *err)
 {
+    (void)err;
     return change(vm, TOY_MEM_PROTECT, gpa, len, prot);
 }
 
@@ -273,12 +279,14 @@ static int nothing(toy_vcpu *v, void *user, hvcore_event *event)
     return 0;
 }
 
-static int toy_vcpu_create(hvcore_bk_vm *vm, uint32_t index, hvcore_bk_vcpu **vcpu,
+static int toy_vcpu_create(hvcore_bk_vm *vm, uint32_t index, uint32_t flags, hvcore_bk_vcpu **vcpu,
                            hvcore_error *err)
 {
     int rc = slot(TOY_VCPU_CREATE);
     toy_vcpu *v;
 
+    if (flags & ~(uint32_t)HVCORE_VCPU_OFF)
+        broke("vcpu_create with unknown flags");
     if (rc)
         return rc;
     v = calloc(1, sizeof *v);
@@ -486,15 +494,27 @@ static uint64_t toy_insns(hvcore_bk_vcpu *v)
     return toy.caps & HVCORE_CAP_INSN_LIMIT ? v->insns : 0;
 }
 
-const hvcore_backend_ops toy_ops = {
-    .size = sizeof(hvcore_backend_ops),
-    .abi = HVCORE_BACKEND_ABI,
-    .info = toy_info,
-    .vm_create = toy_vm_create,
-    .vm_destroy = toy_vm_destroy,
+static const hvcore_bk_riscv64_ops toy_raw = {
     .time = toy_time,
     .time_ns = toy_time_ns,
     .time_skip = toy_time_skip,
+    .flush = toy_flush,
+    .view = toy_riscv64,
+    .sys_load = toy_sys_load,
+    .sys_store = toy_sys_store,
+    .delegate = toy_delegate,
+    .delegated = toy_delegated,
+    .insns = toy_insns,
+};
+
+const hvcore_backend_ops toy_ops = {
+    .size = sizeof(hvcore_backend_ops),
+    .abi = HVCORE_BACKEND_ABI,
+    .arch = HVCORE_ARCH_RISCV64,
+    .riscv64 = &toy_raw,
+    .info = toy_info,
+    .vm_create = toy_vm_create,
+    .vm_destroy = toy_vm_destroy,
     .mem_map = toy_mem_map,
     .mem_unmap = toy_mem_unmap,
     .mem_protect = toy_mem_protect,
@@ -503,14 +523,7 @@ const hvcore_backend_ops toy_ops = {
     .vcpu_destroy = toy_vcpu_destroy,
     .enter = toy_enter,
     .kick = toy_kick,
-    .flush = toy_flush,
     .detach = toy_detach,
-    .riscv64 = toy_riscv64,
-    .sys_load = toy_sys_load,
-    .sys_store = toy_sys_store,
-    .delegate = toy_delegate,
-    .delegated = toy_delegated,
-    .insns = toy_insns,
 };
 
 /* --- the script ------------------------------------------------------------------------------- */

@@ -4,15 +4,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "board.h"
-#include "uart.h"
-#include "virt.h"
 
 struct board {
     struct machine *machine;
+    const struct board_kind *kind;
     int wake;
     pthread_mutex_t lock; /* of all below */
-    struct uart uart;
+    struct serial serial;
     bool listens; /* stdin has not ended */
     bool starved; /* the UART was full; whoever makes room wakes the thread that reads stdin */
 };
@@ -31,36 +31,32 @@ static void on_interrupt(void *user, bool level)
 {
     const struct board *b = user;
 
-    hvcore_vm_irq(b->machine->vm, VIRT_UART_LINE, level);
+    if (b->kind->line)
+        hvcore_vm_irq(b->machine->vm, b->kind->line, level);
 }
 
 static void wake_reader(struct board *b)
 {
     const uint64_t one = 1;
 
-    if (!b->starved || uart_room(&b->uart) == 0)
+    if (!b->starved || b->kind->serial->room(&b->serial) == 0)
         return;
     b->starved = false;
     if (write(b->wake, &one, sizeof one) != (ssize_t)sizeof one)
         cli_system("input cannot be taken any more");
 }
 
-/* A byte at a time; the registers that the range has room for behind the eight are not there. */
-static bool good_access(uint64_t gpa, uint32_t width)
-{
-    return width == 1 && gpa - VIRT_UART < UART_REGISTERS;
-}
-
 static uint32_t read_uart(void *user, hvcore_vcpu *vcpu, uint64_t gpa, uint32_t width,
                           uint64_t *value)
 {
     struct board *b = user;
+    const uint64_t offset = gpa - b->kind->uart;
 
     (void)vcpu;
-    if (!good_access(gpa, width))
+    if (!b->kind->serial->access(offset, width))
         return HVCORE_MMIO_FAULT;
     pthread_mutex_lock(&b->lock);
-    *value = uart_read(&b->uart, (uint32_t)(gpa - VIRT_UART));
+    *value = b->kind->serial->read(&b->serial, (uint32_t)offset);
     wake_reader(b);
     pthread_mutex_unlock(&b->lock);
     return HVCORE_MMIO_DONE;
@@ -70,33 +66,21 @@ static uint32_t write_uart(void *user, hvcore_vcpu *vcpu, uint64_t gpa, uint32_t
                            uint64_t value)
 {
     struct board *b = user;
+    const uint64_t offset = gpa - b->kind->uart;
 
     (void)vcpu;
-    if (!good_access(gpa, width))
+    if (!b->kind->serial->access(offset, width))
         return HVCORE_MMIO_FAULT;
     pthread_mutex_lock(&b->lock);
-    uart_write(&b->uart, (uint32_t)(gpa - VIRT_UART), (uint8_t)value);
+    b->kind->serial->write(&b->serial, (uint32_t)offset, (uint32_t)value);
     wake_reader(b);
     pthread_mutex_unlock(&b->lock);
     return HVCORE_MMIO_DONE;
 }
 
-/* --- the finisher ---------------------------------------------------------------------------- */
-
-static uint32_t read_test(void *user, hvcore_vcpu *vcpu, uint64_t gpa, uint32_t width,
-                          uint64_t *value)
+int board_finish(const struct machine *m, const hvcore_exit *e)
 {
-    (void)user;
-    (void)vcpu;
-    (void)gpa;
-    (void)width;
-    *value = 0;
-    return HVCORE_MMIO_DONE;
-}
-
-bool board_finishes(const struct machine *m, const hvcore_exit *e)
-{
-    return m->board && e->u.mmio.write && e->u.mmio.addr == VIRT_TEST;
+    return m->board && m->board->kind->finish ? m->board->kind->finish(e) : UNDECIDED;
 }
 
 /* --- what is typed: read from stdin no sooner than there is room for it ----------------------- */
@@ -106,7 +90,7 @@ static uint32_t room(struct board *b)
     uint32_t n;
 
     pthread_mutex_lock(&b->lock);
-    n = uart_room(&b->uart);
+    n = b->kind->serial->room(&b->serial);
     b->starved = b->listens && n == 0;
     pthread_mutex_unlock(&b->lock);
     return n;
@@ -129,14 +113,14 @@ int board_input_fd(struct board *b)
 
 void board_input(struct board *b)
 {
-    uint8_t bytes[UART_FIFO];
+    uint8_t bytes[SERIAL_FIFO_MOST];
     ssize_t n = read(STDIN_FILENO, bytes, room(b));
     const bool again = n < 0 && (errno == EINTR || errno == EAGAIN);
 
     pthread_mutex_lock(&b->lock);
     b->listens = n > 0 || again;
     for (ssize_t i = 0; i < n; i++)
-        uart_receive(&b->uart, bytes[i]);
+        b->kind->serial->receive(&b->serial, bytes[i]);
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -155,40 +139,28 @@ void board_woken(struct board *b)
 
 /* --- building -------------------------------------------------------------------------------- */
 
-static int add_plic(struct machine *m, hvcore_error *err)
+static int add_uart(struct machine *m, const struct board_kind *k, hvcore_error *err)
 {
-    hvcore_irqchip_opts opts = HVCORE_IRQCHIP_OPTS_INIT;
+    hvcore_mmio_ops ops = HVCORE_MMIO_OPS_INIT;
 
-    opts.gpa = VIRT_PLIC;
-    opts.lines = VIRT_PLIC_LINES;
-    return hvcore_irqchip_create(m->vm, &opts, err);
-}
-
-static int add_devices(struct machine *m, hvcore_error *err)
-{
-    hvcore_mmio_ops uart = HVCORE_MMIO_OPS_INIT, test = HVCORE_MMIO_OPS_INIT;
-    int rc = add_plic(m, err);
-
-    uart.read = read_uart;
-    uart.write = write_uart;
-    test.read = read_test; /* a store is an exit */
-    if (rc == 0)
-        rc = hvcore_vm_mmio_add(m->vm, VIRT_UART, VIRT_UART_LEN, &uart, m->board, NULL, err);
-    if (rc == 0)
-        rc = hvcore_vm_mmio_add(m->vm, VIRT_TEST, VIRT_TEST_LEN, &test, m->board, NULL, err);
-    return rc;
+    ops.read = read_uart;
+    ops.write = write_uart;
+    if (k->ports)
+        return hvcore_vm_pio_add(m->vm, (uint32_t)k->uart, (uint32_t)k->uart_len, &ops, m->board,
+                                 NULL, err);
+    return hvcore_vm_mmio_add(m->vm, k->uart, k->uart_len, &ops, m->board, NULL, err);
 }
 
 static int open_board(struct board *b, struct machine *m)
 {
+    const struct serial_user user = {on_transmit, on_interrupt, b};
+
     *b = (struct board){.machine = m,
+                        .kind = m->arch->board,
                         .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
                         .lock = PTHREAD_MUTEX_INITIALIZER,
                         .listens = true};
-    b->uart.transmit = on_transmit;
-    b->uart.interrupt = on_interrupt;
-    b->uart.user = b;
-    uart_reset(&b->uart);
+    b->kind->serial->open(&b->serial, &user);
     return b->wake < 0 ? cli_system("no descriptor for the board") : CLI_OK;
 }
 
@@ -197,7 +169,7 @@ int board_make(struct machine *m)
     hvcore_error err = HVCORE_ERROR_INIT;
     int rc, code;
 
-    if (!m->options->kernel)
+    if (!m->options->kernel && !m->arch->elf_board)
         return CLI_OK;
     m->board = malloc(sizeof *m->board);
     if (!m->board)
@@ -205,7 +177,9 @@ int board_make(struct machine *m)
     code = open_board(m->board, m);
     if (code != CLI_OK)
         return code;
-    rc = add_devices(m, &err);
+    rc = m->arch->board->add(m, &err);
+    if (rc == 0)
+        rc = add_uart(m, m->arch->board, &err);
     return rc ? cli_library("the board cannot be made", rc, &err) : CLI_OK;
 }
 

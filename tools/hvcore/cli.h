@@ -21,9 +21,6 @@ enum cli_code {
     CLI_HOST = 8       /* the library or the host failed */
 };
 
-/* Where guest RAM begins. */
-#define CLI_RAM_BASE UINT64_C(0x80000000)
-
 /* --- msg.c: everything that people read goes to stderr --- */
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int cli_usage(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -33,13 +30,16 @@ const char *cli_version(char text[16], uint32_t version);
 const char *cli_cause_name(uint32_t cls);
 
 /* --- options.c --- */
+struct arch;
 struct run_options {
     const char *elf, *policy; /* elf or kernel */
     const char *kernel, *initrd, *append, *dtb, *dump_dtb, *trace;
-    uint32_t arch, vcpus, schedule; /* HVCORE_SCHEDULE_* */
+    const struct arch *arch;  /* NULL: that of the guest's file */
+    const char *backend;      /* NULL: the library's choice */
+    uint32_t vcpus, schedule; /* HVCORE_SCHEDULE_* */
     uint64_t mem, arg, max_insns;
     uint64_t deadline_ns; /* from the start; 0: none */
-    bool watch, stats, report, help;
+    bool watch, stats, report, el2, help;
 };
 struct common_options {
     bool json, help;

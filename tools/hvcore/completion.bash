@@ -4,12 +4,13 @@
 
 _hvcore() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-    local run='--kernel --initrd --append --dtb --dump-dtb --smp --schedule --trace --arch --mem --vcpus
+    local run='--kernel --initrd --append --dtb --dump-dtb --smp --schedule --trace --arch --backend --el2 --mem --vcpus
         --arg --policy --policy-watch --report --stats --deadline --max-insns --help'
 
     COMPREPLY=()
     case $before in
-    --arch) mapfile -t COMPREPLY < <(compgen -W riscv64 -- "$word") && return ;;
+    --arch) mapfile -t COMPREPLY < <(compgen -W 'x86_64 arm64 riscv64' -- "$word") && return ;;
+    --backend) mapfile -t COMPREPLY < <(compgen -W 'kvm bare bare/soft' -- "$word") && return ;;
     --mem) mapfile -t COMPREPLY < <(compgen -W '64M 256M 1G' -- "$word") && return ;;
     --schedule) mapfile -t COMPREPLY < <(compgen -W 'parallel lockstep' -- "$word") && return ;;
     --policy | --kernel | --initrd | --dtb | --dump-dtb | --trace) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;

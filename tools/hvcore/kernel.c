@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file says by its first bytes what it is. Linux's Image for riscv64: Linux,
- * Documentation/arch/riscv/boot-image-header.rst; one with an EFI stub has a PE header as well,
- * which says how long the file must be.
+ * Linux's Image: Linux, Documentation/arch/riscv/boot-image-header.rst and arm64/booting.rst; one
+ * with an EFI stub has a PE header as well, which says how long the file must be.
  */
 #include <endian.h>
 #include <inttypes.h>
@@ -11,60 +10,32 @@
 #include "elf.h"
 #include "file.h"
 #include "kernel.h"
-
-enum { HEAD = 0x206 }; /* as much of a file as is looked at: up to the mark of an x86 kernel */
+#include "sniff.h"
 
 struct image_header {
     uint32_t code[2];
-    uint64_t text_offset; /* from the beginning of memory, a multiple of 2 MiB */
+    uint64_t text_offset; /* from the beginning of memory */
     uint64_t image_size;  /* of all memory that it occupies */
     uint64_t flags;       /* bit 0: big-endian */
-    uint32_t version, reserved0;
-    uint64_t reserved1, magic;
-    uint32_t magic2;
+    uint64_t own[3];
+    char magic[4];
     uint32_t pe; /* offset of the PE header, if `code` begins with "MZ" */
 };
 
 enum { FLAG_BIG_ENDIAN = 1 };
-#define IMAGE_ALIGN (UINT64_C(2) << 20)
 
 /* --- what is not a kernel that runs here ------------------------------------------------------ */
 
-#define FOR_RISCV64 "; take the one for riscv64"
-#define UNPACK(program) "; unpack it first, with " program
-
-static const struct mark {
-    uint32_t offset, len;
-    const char *bytes, *is;
-} marks[] = {
-    {56, 4, "ARM\x64", "a Linux kernel for arm64" FOR_RISCV64},
-    {36, 4, "\x18\x28\x6f\x01", "a Linux kernel for arm" FOR_RISCV64},
-    {0x202, 4, "HdrS", "a Linux kernel for x86" FOR_RISCV64},
-    {4, 4, "zimg",
-     "a compressed kernel for EFI (zboot)" UNPACK("the kernel's own tools, or build "
-                                                  "the target Image")},
-    {0, 2, "\x1f\x8b", "compressed by gzip" UNPACK("gunzip")},
-    {0, 3, "BZh", "compressed by bzip2" UNPACK("bunzip2")},
-    {0, 6, "\xfd\x37zXZ", "compressed by xz" UNPACK("unxz")},
-    {0, 4, "\x28\xb5\x2f\xfd", "compressed by zstd" UNPACK("unzstd")},
-    {0, 4, "\x04\x22\x4d\x18", "compressed by lz4" UNPACK("unlz4")},
-    {0, 4, "\x02\x21\x4c\x18", "compressed by lz4" UNPACK("unlz4")},
-    {0, 4, "\x27\x05\x19\x56", "an image for U-Boot; take the kernel's Image that is inside"},
-    {0, 6, "070701", "an archive of cpio: is it the --initrd?"},
-    {0, 4, "\xd0\x0d\xfe\xed", "a device tree: is it the --dtb?"},
-    {0, 7, "!<arch>", "an archive: is it a Debian package? Unpack it with dpkg-deb -x"},
-    {0, 2, "MZ", "an EFI program, but no Linux kernel for riscv64"},
-};
-
-static int refuse_other(const struct file *f, const char head[HEAD])
+static int refuse_other(const struct kernel *k, const struct file *f, const struct sniffed *s)
 {
-    for (const struct mark *m = marks; m < marks + sizeof marks / sizeof *marks; m++)
-        if (memcmp(head + m->offset, m->bytes, m->len) == 0) {
-            cli_say("%s: it is %s.", f->path, m->is);
-            return CLI_FILE;
-        }
-    cli_say("%s: it is neither a Linux Image for riscv64 (no \"RSC\\5\" at offset 56) nor an ELF "
-            "file; give --kernel the vmlinux or Image of a riscv64 kernel.",
+    if (s->image)
+        cli_say("%s: it is %s, and --arch asks for %s.", f->path, s->is, k->arch->name);
+    else if (s->is[0])
+        cli_say("%s: it is %s%s%s.", f->path, s->is, s->advice[0] ? "; " : "", s->advice);
+    else
+        cli_say(
+            "%s: it is neither a Linux Image for riscv64 or arm64 (no \"RSC\\5\" or \"ARM\\x64\" "
+            "at offset 56) nor an ELF file; give --kernel the vmlinux or Image of a kernel.",
             f->path);
     return CLI_FILE;
 }
@@ -124,16 +95,26 @@ static int check_whole(const struct file *f, uint64_t at)
 
 /* --- an Image --------------------------------------------------------------------------------- */
 
-static int check_header(const struct file *f, const struct image_header *h)
+/* arm64: an old one does not say its size, nor then its offset. */
+static uint64_t offset_of(const struct kernel *k, const struct image_header *h)
 {
+    const bool old = h->image_size == 0 && k->arch->image->offset;
+
+    return old ? k->arch->image->offset : le64toh(h->text_offset);
+}
+
+static int check_header(const struct kernel *k, const struct file *f, const struct image_header *h)
+{
+    const uint32_t alignment = k->arch->image->alignment;
+
     if (le64toh(h->flags) & FLAG_BIG_ENDIAN)
         cli_say("%s: it is a big-endian kernel (flags %#" PRIx64 "); only little-endian ones run "
                 "here.",
                 f->path, le64toh(h->flags));
-    else if (le64toh(h->text_offset) % IMAGE_ALIGN != 0)
-        cli_say("%s: its text_offset is %#" PRIx64 ", not a multiple of 2 MiB: it is damaged; copy "
+    else if (le64toh(h->text_offset) % alignment != 0)
+        cli_say("%s: its text_offset is %#" PRIx64 ", not a multiple of %s: it is damaged; copy "
                 "it once more.",
-                f->path, le64toh(h->text_offset));
+                f->path, le64toh(h->text_offset), alignment >> 20 ? "2 MiB" : "4 KiB");
     else
         return CLI_OK;
     return CLI_FILE;
@@ -143,16 +124,16 @@ static int too_little(const struct kernel *k, const char *path, uint64_t offset,
 {
     cli_say("%s: it needs %" PRIu64 " bytes of memory from %#" PRIx64
             " on, and memory ends at %#" PRIx64 ": give it more with --mem.",
-            path, size, k->ram_base + offset, k->ram_base + k->ram_size);
+            path, size, k->arch->ram_base + offset, k->arch->ram_base + k->ram_size);
     return CLI_FILE;
 }
 
 static int load_image(struct kernel *k, const struct file *f, const struct image_header *h,
                       void *ram)
 {
-    const uint64_t offset = le64toh(h->text_offset);
+    const uint64_t offset = offset_of(k, h);
     const uint64_t told = le64toh(h->image_size), size = told > f->size ? told : f->size;
-    int code = check_header(f, h);
+    int code = check_header(k, f, h);
 
     if (code == CLI_OK && memcmp(h, "MZ", 2) == 0)
         code = check_whole(f, le32toh(h->pe));
@@ -160,7 +141,7 @@ static int load_image(struct kernel *k, const struct file *f, const struct image
         return code;
     if (offset >= k->ram_size || size > k->ram_size - offset)
         return too_little(k, f->path, offset, size);
-    k->entry = k->ram_base + offset;
+    k->entry = k->arch->ram_base + offset;
     k->end = k->entry + size;
     return file_read(f, (char *)ram + offset, f->size, 0);
 }
@@ -172,12 +153,12 @@ static int load_elf(struct kernel *k, const char *path, void *ram)
     struct elf_image image;
     int code = CLI_OK;
 
-    if (elf_open(&image, path, k->ram_base, k->ram_size) != 0 || elf_load(&image, ram) != 0) {
+    if (elf_open(&image, path, k->arch, k->ram_size) != 0 || elf_load(&image, ram) != 0) {
         cli_say("%s", image.why);
         code = CLI_FILE;
     }
     k->entry = image.entry;
-    k->end = k->ram_base;
+    k->end = k->arch->ram_base;
     for (uint32_t i = 0; i < image.count; i++) {
         const uint64_t end = image.segment[i].paddr + image.segment[i].memsz;
         k->end = end > k->end ? end : k->end;
@@ -190,19 +171,19 @@ static int load_elf(struct kernel *k, const char *path, void *ram)
 
 static int load(struct kernel *k, const struct file *f, void *ram)
 {
-    char head[HEAD] = {0};
+    char head[SNIFF_HEAD] = {0};
     struct image_header h;
+    struct sniffed s;
 
-    if (file_read(f, head, f->size < HEAD ? f->size : HEAD, 0) != CLI_OK)
+    if (file_read(f, head, f->size < SNIFF_HEAD ? f->size : SNIFF_HEAD, 0) != CLI_OK)
         return CLI_FILE;
     memcpy(&h, head, sizeof h);
-    if (memcmp(head, "\177ELF", 4) == 0)
+    sniff(&s, head);
+    if (s.elf)
         return load_elf(k, f->path, ram);
     if (f->size < sizeof h)
         return truncated(f, sizeof h);
-    if (memcmp(&h.magic2, "RSC\5", 4) == 0)
-        return load_image(k, f, &h, ram);
-    return refuse_other(f, head);
+    return s.image && s.arch == k->arch ? load_image(k, f, &h, ram) : refuse_other(k, f, &s);
 }
 
 int kernel_load(struct kernel *k, const char *path, void *ram)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernels: Linux's Image for riscv64, and ELF executables. */
+/* Kernels: Linux's Image, and ELF executables. */
 #ifndef KERNEL_H
 #define KERNEL_H
 
-#include "cli.h"
+#include "arch.h"
 
 struct kernel {
-    uint64_t ram_base, ram_size; /* in: where it must fit */
+    const struct arch *arch; /* in */
+    uint64_t ram_size;       /* in: where it must fit */
     uint64_t entry;
     uint64_t end; /* first address behind what it occupies */
 };

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a Linux kernel finds in memory (Linux, Documentation/arch/riscv/boot.rst): itself, from the
- * beginning of memory on as its header says; at the end the device tree, and below it the initrd.
- * In a0 the hart, in a1 the device tree. One hart begins; it starts the others by SBI HSM.
+ * What a Linux kernel finds in memory (Linux, Documentation/arch/riscv/boot.rst and
+ * arm64/booting.rst): itself, from the beginning of memory on as its header says; at the end the
+ * device tree, and below it the initrd. One processor begins; it starts the others by SBI HSM, or
+ * PSCI.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "arch.h"
 #include "board.h"
 #include "file.h"
 #include "kernel.h"
@@ -24,18 +27,36 @@ static uint64_t down(uint64_t value)
 
 static char *at(const struct machine *m, uint64_t address)
 {
-    return (char *)hvcore_mem_ptr(m->mem) + (address - CLI_RAM_BASE);
+    return (char *)hvcore_mem_ptr(m->mem) + (address - m->arch->ram_base);
 }
 
 /* --- one file each --------------------------------------------------------------------------- */
 
 static int load_kernel(struct machine *m, struct layout *l)
 {
-    struct kernel k = {.ram_base = CLI_RAM_BASE, .ram_size = m->options->mem};
+    struct kernel k = {.arch = m->arch, .ram_size = m->options->mem};
     int code = kernel_load(&k, m->options->kernel, hvcore_mem_ptr(m->mem));
 
     m->entry = k.entry;
     l->kernel_end = k.end;
+    return code;
+}
+
+static int make_tree(const struct machine *m, struct tree *t, size_t text)
+{
+    struct tree_board b = {.cpus = m->count,
+                           .seed = m->options->schedule != HVCORE_SCHEDULE_LOCKSTEP};
+    uint64_t *ids = calloc(m->count, sizeof *ids);
+    int code;
+
+    if (!ids)
+        return cli_system("no memory for the device tree");
+    for (uint32_t i = 0; i < m->count; i++)
+        ids[i] = m->hart[i].id;
+    b.ids = ids;
+    m->arch->board->tell(m, &b);
+    code = tree_make(t, &b, text);
+    free(ids);
     return code;
 }
 
@@ -44,15 +65,13 @@ static int open_tree(const struct machine *m, struct tree *t)
     const struct run_options *o = m->options;
     const size_t text = o->append ? strlen(o->append) + 1 : 0;
 
-    if (o->dtb)
-        return tree_open(t, o->dtb, text);
-    return tree_make(t, o->vcpus, o->schedule != HVCORE_SCHEDULE_LOCKSTEP, text);
+    return o->dtb ? tree_open(t, o->dtb, text) : make_tree(m, t, text);
 }
 
 static int place_tree(const struct machine *m, const struct tree *t, struct layout *l)
 {
     if (t->room <= m->options->mem)
-        l->tree = down(CLI_RAM_BASE + m->options->mem - t->room);
+        l->tree = down(m->arch->ram_base + m->options->mem - t->room);
     if (l->tree >= l->kernel_end)
         return CLI_OK;
     cli_say("%s: it ends at %#" PRIx64
@@ -98,7 +117,7 @@ static int load_initrd(const struct machine *m, struct layout *l)
 
 static int tell_tree(struct machine *m, struct tree *t, const struct layout *l)
 {
-    const struct tree_facts facts = {.ram_base = CLI_RAM_BASE,
+    const struct tree_facts facts = {.ram_base = m->arch->ram_base,
                                      .ram_size = m->options->mem,
                                      .initrd = l->initrd,
                                      .initrd_end = l->initrd_end,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "arch.h"
 
 static const char run_name[] = "hvcore run";
 
@@ -61,11 +61,9 @@ static bool read_size(const char *text, uint64_t *value)
 
 static int set_arch(struct run_options *o, const char *text)
 {
-    if (strcmp(text, "riscv64") != 0)
-        return cli_usage(
-            run_name, "--arch %s: guests of this architecture cannot be run; riscv64 can.", text);
-    o->arch = HVCORE_ARCH_RISCV64;
-    return CLI_OK;
+    o->arch = arch_by_name(text);
+    return o->arch ? CLI_OK
+                   : cli_usage(run_name, "--arch %s: x86_64, arm64 or riscv64 is wanted.", text);
 }
 
 #define TEXT(field)                                                 \
@@ -81,6 +79,7 @@ TEXT(dtb)
 TEXT(dump_dtb)
 TEXT(trace)
 TEXT(policy)
+TEXT(backend)
 
 static int set_deadline(struct run_options *o, const char *text)
 {
@@ -121,7 +120,7 @@ static int set_vcpus(struct run_options *o, const char *text)
     uint64_t n;
 
     if (!read_whole(text, &n) || n == 0 || n > UINT32_MAX)
-        return cli_usage(run_name, "--smp %s: a number of harts above 0 is wanted.", text);
+        return cli_usage(run_name, "--smp %s: a number of processors above 0 is wanted.", text);
     o->vcpus = (uint32_t)n;
     return CLI_OK;
 }
@@ -142,7 +141,7 @@ static int set_schedule(struct run_options *o, const char *text)
 static int set_arg(struct run_options *o, const char *text)
 {
     if (!read_whole(text, &o->arg))
-        return cli_usage(run_name, "--arg %s: a whole number is wanted; the guest finds it in a1.",
+        return cli_usage(run_name, "--arg %s: a whole number is wanted, for the guest to find.",
                          text);
     return CLI_OK;
 }
@@ -157,6 +156,7 @@ static int set_arg(struct run_options *o, const char *text)
 FLAG(watch)
 FLAG(stats)
 FLAG(report)
+FLAG(el2)
 FLAG(help)
 
 static const struct option_row {
@@ -165,6 +165,8 @@ static const struct option_row {
     int (*set)(struct run_options *o, const char *text);
 } run_rows[] = {
     {"arch", required_argument, set_arch},
+    {"backend", required_argument, set_backend},
+    {"el2", no_argument, set_el2},
     {"policy", required_argument, set_policy},
     {"policy-watch", no_argument, set_watch},
     {"stats", no_argument, set_stats},
@@ -243,7 +245,7 @@ static int check_board(const struct run_options *o)
         if (rows[i].value && !o->kernel)
             return cli_usage(run_name, "--%s is for a kernel: add --kernel FILE.", rows[i].name);
     if (o->kernel && o->arg)
-        return cli_usage(run_name, "--arg is not for a kernel: a1 is its device tree.");
+        return cli_usage(run_name, "--arg is not for a kernel: it gets its device tree.");
     return CLI_OK;
 }
 
@@ -272,7 +274,7 @@ int options_run(int argc, char **argv, struct run_options *o)
     struct option rows[RUN_ROWS + 1] = {{0}};
     int c, index = 0;
 
-    *o = (struct run_options){.arch = HVCORE_ARCH_RISCV64, .vcpus = 1};
+    *o = (struct run_options){.vcpus = 1};
     for (size_t i = 0; i < RUN_ROWS; i++)
         rows[i] = (struct option){run_rows[i].name, run_rows[i].has_arg, NULL, 0};
     rows[RUN_ROWS - 1].val = 'h';

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch.h"
+#include "backend.h"
 #include "board.h"
 #include "elf.h"
 
@@ -15,24 +17,11 @@ static void on_console(void *user, hvcore_vcpu *vcpu, const char *bytes, size_t 
 
 /* --- building: each step says itself what went wrong ------------------------------------------ */
 
-static int make_vm(struct machine *m)
+static int set_console(struct machine *m)
 {
-    hvcore_error err = HVCORE_ERROR_INIT;
-    hvcore_vm_opts opts = HVCORE_VM_OPTS_INIT;
-    hvcore_backend_info info = HVCORE_BACKEND_INFO_INIT;
-    int rc = hvcore_ctx_create(NULL, &m->ctx, &err);
+    const int rc = hvcore_vm_console_set(m->vm, on_console, m);
 
-    opts.arch = m->options->arch;
-    opts.max_vcpus = m->options->vcpus;
-    opts.schedule = m->options->schedule;
-    if (rc == 0)
-        rc = hvcore_vm_create(m->ctx, &opts, &m->vm, &err);
-    if (rc == 0)
-        rc = hvcore_vm_backend_info(m->vm, &info);
-    if (rc == 0)
-        rc = hvcore_vm_console_set(m->vm, on_console, m);
-    m->caps = info.caps;
-    return rc ? cli_library("no virtual machine", rc, &err) : CLI_OK;
+    return rc ? cli_library("no console", rc, NULL) : CLI_OK;
 }
 
 static int make_memory(struct machine *m)
@@ -41,7 +30,7 @@ static int make_memory(struct machine *m)
     hvcore_map_opts opts = HVCORE_MAP_OPTS_INIT;
     int rc = hvcore_mem_alloc(m->ctx, m->options->mem, 0, &m->mem, &err);
 
-    opts.gpa = CLI_RAM_BASE;
+    opts.gpa = m->arch->ram_base;
     if (rc == 0)
         rc = hvcore_vm_map(m->vm, m->mem, &opts, &err);
     return rc ? cli_library("no guest memory (--mem)", rc, &err) : CLI_OK;
@@ -52,12 +41,13 @@ static int load_elf(struct machine *m)
     struct elf_image image;
     int code = CLI_OK;
 
-    if (elf_open(&image, m->options->elf, CLI_RAM_BASE, m->options->mem) != 0 ||
+    if (elf_open(&image, m->options->elf, m->arch, m->options->mem) != 0 ||
         elf_load(&image, hvcore_mem_ptr(m->mem)) != 0) {
         cli_say("%s", image.why);
         code = CLI_FILE;
     }
     m->entry = image.entry;
+    m->bits = image.bits;
     m->arg = m->options->arg;
     elf_close(&image);
     return code;
@@ -65,7 +55,7 @@ static int load_elf(struct machine *m)
 
 static int load_guest(struct machine *m)
 {
-    return m->board ? board_load(m) : load_elf(m);
+    return m->options->kernel ? board_load(m) : load_elf(m);
 }
 
 static int load_policy(struct machine *m)
@@ -74,6 +64,8 @@ static int load_policy(struct machine *m)
     hvcore_report *report = NULL;
     int code = CLI_OK;
 
+    if (!path && m->arch->number != HVCORE_ARCH_RISCV64)
+        return CLI_OK; /* nothing is built in for the others: all is the kernel's */
     if (path)
         code = watch_open(path, m->options->watch, &m->policy);
     if (code == CLI_OK)
@@ -87,39 +79,55 @@ static int load_policy(struct machine *m)
 
 static int make_hart(struct machine *m, uint32_t index)
 {
-    const hvcore_reg regs[] = {HVCORE_REG_RISCV64_PC, HVCORE_REG_RISCV64_A0, HVCORE_REG_RISCV64_A1};
-    const uint64_t values[] = {m->entry, index, m->arg};
     hvcore_vcpu_opts opts = HVCORE_VCPU_OPTS_INIT;
     hvcore_error err = HVCORE_ERROR_INIT;
     struct hart *h = &m->hart[index];
     int rc;
 
-    if (m->board && index > 0)
+    if (m->options->kernel && index > 0)
         opts.flags = HVCORE_VCPU_OFF;
     rc = hvcore_vcpu_create(m->vm, index, &opts, &h->vcpu, &err);
     if (rc != 0)
-        return cli_library("a hart cannot be made", rc, &err);
+        return cli_library("a processor cannot be made", rc, &err);
     m->count++;
     h->machine = m;
     h->index = index;
-    rc = hvcore_regs_set(h->vcpu, regs, values, sizeof regs / sizeof *regs, NULL);
-    return rc ? cli_library("the registers of a hart cannot be set", rc, NULL) : CLI_OK;
+    h->id = index;
+    if (m->arch->id)
+        rc = hvcore_reg_get_u64(h->vcpu, m->arch->id, &h->id);
+    if (m->arch->id)
+        h->id &= m->arch->id_bits;
+    return rc ? cli_library("a processor's number cannot be read", rc, NULL) : CLI_OK;
 }
 
 static int make_harts(struct machine *m)
 {
     int code = CLI_OK;
 
+    if (m->arch->cpus_most && m->options->vcpus > m->arch->cpus_most)
+        return cli_usage("hvcore run", "--smp %u: the board for %s has room for %u.",
+                         m->options->vcpus, m->arch->name, m->arch->cpus_most);
     m->hart = calloc(m->options->vcpus, sizeof *m->hart);
     if (!m->hart)
-        return cli_system("no memory for the harts");
+        return cli_system("no memory for the processors");
     for (uint32_t i = 0; i < m->options->vcpus && code == CLI_OK; i++)
         code = make_hart(m, i);
     return code;
 }
 
-static int (*const steps[])(struct machine *) = {make_vm,    make_memory, board_make,
-                                                 load_guest, load_policy, make_harts};
+static int begin_harts(struct machine *m)
+{
+    int code = CLI_OK;
+
+    for (uint32_t i = 0; i < m->count && code == CLI_OK; i++)
+        code = m->arch->begin(&m->hart[i]);
+    return code;
+}
+
+/* The processors come before the board: a kernel's interrupt controller wants them to be there. */
+static int (*const steps[])(struct machine *) = {backend_choose, backend_make_vm, set_console,
+                                                 make_memory,    make_harts,      board_make,
+                                                 load_guest,     load_policy,     begin_harts};
 
 static int build(struct machine *m)
 {
@@ -207,9 +215,9 @@ static int run_machine(struct machine *m)
     terminal_close();
     cancel_close();
     side_stop(&side);
-    if (m->board)
+    if (m->options->kernel)
         stats_sum(m);
-    if (m->board || m->options->stats)
+    if (m->options->kernel || m->options->stats)
         stats_print(stderr, m);
     return code;
 }

@@ -14,10 +14,12 @@
 
 struct machine;
 struct board;
+struct arch;
 
 struct hart {
     struct machine *machine;
     hvcore_vcpu *vcpu;
+    uint64_t id;      /* what it calls itself, and a device tree calls it */
     pthread_t thread; /* of harts 1, 2, ...; hart 0 is run by main's */
     uint32_t index;
     bool started;
@@ -26,15 +28,17 @@ struct hart {
 
 struct machine {
     const struct run_options *options;
+    const struct arch *arch;
     hvcore_ctx *ctx;
     hvcore_mem *mem;
     hvcore_vm *vm;
     struct watch *policy; /* or NULL: the built-in one */
     struct board *board;  /* or NULL: an ELF guest without devices */
-    struct hart *hart;
-    uint32_t count;      /* of harts that exist */
-    uint32_t caps;       /* HVCORE_CAP_* of the backend */
-    uint64_t entry, arg; /* pc and a1 of the first hart, or of all of an ELF guest */
+    struct hart *hart;    /* processors, whatever the architecture calls them */
+    uint32_t count;       /* of harts that exist */
+    hvcore_backend_info backend;
+    uint32_t bits;       /* of an ELF guest: 32, 64 */
+    uint64_t entry, arg; /* pc and argument of the first hart, or of all of an ELF guest */
     uint64_t deadline_ns, begin_ns;
     _Atomic int verdict;     /* enum cli_code of the hart that ended the run, or UNDECIDED */
     _Atomic uint32_t said;   /* what has been said once, enum said */
@@ -43,7 +47,14 @@ struct machine {
 
 enum { SIDE_STOP, SIDE_SIGNAL, SIDE_WATCH, SIDE_INPUT, SIDE_WAKE, SIDE_FDS };
 enum { UNDECIDED = -1 };
-enum said { SAID_LOAD = 1, SAID_STORE = 2, SAID_CALL = 4 };
+enum said {
+    SAID_LOAD = 1,
+    SAID_STORE = 2,
+    SAID_CALL = 4,
+    SAID_PORT = 8,
+    SAID_REGISTER = 16,
+    SAID_TRAP = 32
+};
 
 /* --- run.c: the first verdict counts; it ends all harts --- */
 void machine_decide(struct machine *m, int code);

@@ -7,6 +7,22 @@
 #include <stddef.h>
 
 #include "cli.h"
+#include "dt.h"
+
+struct isa;
+
+/* A board, and how its architecture writes down what is its own. */
+struct tree_board {
+    uint32_t cpus;
+    const uint64_t *ids;   /* of the cpus */
+    bool seed;             /* for random numbers: each run is another one then */
+    bool el2;              /* arm64 */
+    const struct isa *isa; /* riscv64 */
+    const char *console;   /* path of the UART's node */
+    void (*write)(struct dt *w, const struct tree_board *b);
+};
+void tree_riscv64(struct dt *w, const struct tree_board *b);
+void tree_arm64(struct dt *w, const struct tree_board *b);
 
 struct tree {
     void *blob; /* malloc'ed */
@@ -21,7 +37,7 @@ struct tree_facts {
 };
 
 /* Both leave room for the facts. */
-int tree_make(struct tree *t, uint32_t harts, bool seed, size_t text);
+int tree_make(struct tree *t, const struct tree_board *board, size_t text);
 int tree_open(struct tree *t, const char *path, size_t text);
 
 int tree_tell(struct tree *t, const struct tree_facts *facts);

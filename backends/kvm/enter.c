@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * KVM_RUN, and how others end it.
+ *
+ * A kick stores immediate_exit, which ends a KVM_RUN that has not entered the guest yet, and sends
+ * the VM's signal, which ends one that has. The signal needs no handler: the thread keeps it blocked
+ * (from its first run on, until hvcore_vcpu_detach), and KVM_SET_SIGNAL_MASK opens it inside KVM_RUN
+ * alone; sigtimedwait() then takes it away. A deadline is a timer of the thread that sends the same
+ * signal: while it is blocked it stays pending, so it is not lost between the look at the clock and
+ * KVM_RUN.
+ *
+ * With HVCORE_CTX_KICK_HANDLED the caller has a handler. Then a signal of the timer may be handled
+ * just before KVM_RUN; the timer therefore repeats until it is stopped.
+ *
+ * gate: a kick counts itself in, looks whether the thread is inside, signals, and counts itself out.
+ * The owner leaves, waits until all who were counted in are out (microseconds), and so knows whether
+ * a signal is there for it; none comes later.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "backends/kvm/kvm.h"
+#include "lib/host/mem.h"
+
+/* The thread's: what it had blocked before, and what of ours it has blocked since. */
+static _Thread_local struct {
+    hvc_kvm_thread id; /* tid 0: this thread has not run a vCPU yet */
+    sigset_t ours, blocked_before;
+} me;
+
+/* A number of a thread that is gone may be given to a new one. */
+static bool is_me(const hvc_kvm_thread *t)
+{
+    return t->tid == me.id.tid && t->since == me.id.since;
+}
+
+/* ---- kick --------------------------------------------------------------------------------------- */
+
+/* Signal handlers call this: it must not disturb errno. */
+void hvc_kvm_kick(bk_vcpu *v)
+{
+    int saved = errno;
+    uint32_t seen = atomic_fetch_add(&v->gate, HVC_KVM_KICKER);
+    __atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    if (seen & HVC_KVM_INSIDE) {
+        syscall(SYS_tgkill, v->vm->pid, v->tid, v->vm->kick_signal);
+        atomic_fetch_or(&v->gate, (uint32_t)HVC_KVM_SENT);
+    }
+    atomic_fetch_sub(&v->gate, HVC_KVM_KICKER);
+    errno = saved;
+}
+
+static void come_in(bk_vcpu *v)
+{
+    v->tid = me.id.tid;
+    atomic_fetch_or(&v->gate, (uint32_t)HVC_KVM_INSIDE);
+}
+
+/* True if a kick has sent a signal that may still be pending. */
+static bool go_out(bk_vcpu *v)
+{
+    enum { A_MOMENT_NS = 20000 };
+    uint32_t seen = atomic_fetch_and(&v->gate, ~(uint32_t)HVC_KVM_INSIDE);
+    seen &= ~(uint32_t)HVC_KVM_INSIDE;
+    while (seen >= HVC_KVM_KICKER) {
+        hvc_host_park(&v->gate, seen, hvc_host_now() + A_MOMENT_NS);
+        seen = atomic_load(&v->gate);
+    }
+    /* whoever kicks from now on finds nobody inside, and ends the next KVM_RUN */
+    __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+    return seen && atomic_fetch_and(&v->gate, ~(uint32_t)HVC_KVM_SENT) & HVC_KVM_SENT;
+}
+
+/* ---- the thread's signals ------------------------------------------------------------------------ */
+
+static void eat(const bk_vm *vm)
+{
+    const struct timespec now = {0, 0};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, vm->kick_signal);
+    while (sigtimedwait(&set, NULL, &now) > 0 || errno == EINTR) {
+    }
+}
+
+static int block(int sig)
+{
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    int error = pthread_sigmask(SIG_BLOCK, &set, &before);
+    if (error) {
+        errno = error;
+        return -1;
+    }
+    sigaddset(&me.ours, sig);
+    if (sigismember(&before, sig)) {
+        sigaddset(&me.blocked_before, sig);
+    }
+    return 0;
+}
+
+/* Inside KVM_RUN the thread has its own mask, but for the signal. */
+static int open_inside(bk_vcpu *v)
+{
+    struct {
+        struct kvm_signal_mask head;
+        uint8_t set[8]; /* the kernel's sigset_t */
+    } mask = {.head = {.len = sizeof(mask.set)}};
+    sigset_t now;
+    int error = pthread_sigmask(SIG_BLOCK, NULL, &now);
+    if (error) {
+        errno = error;
+        return -1;
+    }
+    sigdelset(&now, v->vm->kick_signal);
+    memcpy(mask.head.sigset, &now, sizeof(mask.set));
+    if (hvc_kvm_ioctl(v->fd, KVM_SET_SIGNAL_MASK, &mask) < 0) {
+        return -1;
+    }
+    v->mask_of = me.id;
+    return 0;
+}
+
+/* What this thread needs before it runs this vCPU; nothing at all when it ran it last. */
+static int adopt(bk_vcpu *v)
+{
+    if (!me.id.tid) {
+        me.id = (hvc_kvm_thread){(int)syscall(SYS_gettid), hvc_host_now()};
+        sigemptyset(&me.ours);
+        sigemptyset(&me.blocked_before);
+    }
+    if (v->vm->handled) {
+        return 0;
+    }
+    if (!sigismember(&me.ours, v->vm->kick_signal) && block(v->vm->kick_signal)) {
+        return hvc_kvm_failed(v, "pthread_sigmask");
+    }
+    return is_me(&v->mask_of) || !open_inside(v) ? 0
+                                                 : hvc_kvm_failed(v, "KVM_SET_SIGNAL_MASK");
+}
+
+/* ---- deadline ------------------------------------------------------------------------------------ */
+
+void hvc_kvm_timer_drop(bk_vcpu *v)
+{
+    if (v->timer_of.tid) {
+        timer_delete(v->timer);
+        v->timer_of.tid = 0;
+        v->timer_ns = 0;
+    }
+}
+
+static int timer_new(bk_vcpu *v)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = v->vm->kick_signal};
+    event._sigev_un._tid = me.id.tid;
+    hvc_kvm_timer_drop(v);
+    if (timer_create(CLOCK_MONOTONIC, &event, &v->timer) < 0) {
+        return hvc_kvm_failed(v, "timer_create");
+    }
+    v->timer_of = me.id;
+    return 0;
+}
+
+/* 0 stops it. */
+static int timer_set(bk_vcpu *v, uint64_t ns)
+{
+    enum { AGAIN_NS = 500000 };
+    struct itimerspec t = {
+        .it_value = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)},
+        .it_interval = {0, v->vm->handled && ns ? AGAIN_NS : 0},
+    };
+    if (timer_settime(v->timer, TIMER_ABSTIME, &t, NULL) < 0) {
+        return hvc_kvm_failed(v, "timer_settime");
+    }
+    v->timer_ns = ns;
+    return 0;
+}
+
+/* What it is set to already costs nothing. */
+static int arm(bk_vcpu *v, uint64_t deadline_ns)
+{
+    int rc = 0;
+    if (deadline_ns && !is_me(&v->timer_of)) {
+        rc = timer_new(v);
+    }
+    return !rc && v->timer_of.tid && v->timer_ns != deadline_ns ? timer_set(v, deadline_ns) : rc;
+}
+
+/* ---- KVM_RUN ------------------------------------------------------------------------------------- */
+
+static int interrupted(hvcore_event *event, uint64_t deadline_ns)
+{
+    bool late = deadline_ns && hvc_host_now() >= deadline_ns;
+    event->kind = late ? HVCORE_EVENT_DEADLINE : HVCORE_EVENT_KICKED;
+    return 0;
+}
+
+/* The vCPU was not runnable, and has become so or not: a bounded number of times. */
+static int not_yet(bk_vcpu *v, hvcore_event *event)
+{
+    enum { MANY = 100000 };
+    event->kind = HVCORE_EVENT_KICKED;
+    return ++v->busy < MANY ? 0 : hvc_kvm_failed(v, "KVM_RUN");
+}
+
+/* errno of KVM_RUN. */
+static int run_failed(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *event)
+{
+    switch (errno) {
+    case EINTR:
+        return interrupted(event, limits->deadline_ns);
+    case EAGAIN:
+        return not_yet(v, event);
+    case EFAULT:
+    case EHWPOISON: {
+        hvcore_exit_memory *m = &v->last.u.memory;
+        const hvc_kvm_memory_fault *f = hvc_kvm_union(v);
+        *m = (hvcore_exit_memory){.sys_errno = errno};
+        event->kind = HVCORE_EVENT_MEMORY;
+        if (v->run->exit_reason == HVC_KVM_EXIT_MEMORY_FAULT) {
+            m->size = f->size;
+            m->flags = f->flags;
+            event->gpa = f->gpa;
+            event->have = HVCORE_HAVE_GPA;
+        }
+        hvc_kvm_arch_seen(v, event);
+        return 0;
+    }
+    default:
+        return hvc_kvm_failed(v, "KVM_RUN");
+    }
+}
+
+static int run(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *event)
+{
+    v->run->exit_reason = KVM_EXIT_UNKNOWN; /* EFAULT may leave what was there */
+    come_in(v);
+    int rc = ioctl(v->fd, KVM_RUN, 0);
+    int error = errno;
+    bool sent = go_out(v);
+    if (!v->vm->handled && (sent || (rc < 0 && error == EINTR))) {
+        eat(v->vm);
+    }
+    v->last.needs = v->last.advanced = 0;
+    errno = error;
+    if (rc < 0) {
+        return run_failed(v, limits, event);
+    }
+    v->busy = 0;
+    return hvc_kvm_exit(v, event);
+}
+
+static int run_timed(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *event)
+{
+    int rc = arm(v, limits->deadline_ns);
+    if (!rc) {
+        rc = run(v, limits, event);
+    }
+    if (v->vm->handled && v->timer_ns) { /* its signals are for KVM_RUN, not for the caller */
+        int stop = timer_set(v, 0);
+        rc = rc ? rc : stop;
+    }
+    return rc;
+}
+
+int hvc_kvm_enter(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *event)
+{
+    *event = (hvcore_event){.size = sizeof(*event), .origin = HVCORE_ORIGIN_KERNEL};
+    if (v->unread) {
+        v->unread = 0;
+        return hvc_kvm_exit(v, event);
+    }
+    if (hvc_kvm_arch_more(v)) {
+        return hvc_kvm_exit(v, event);
+    }
+    int rc = adopt(v);
+    if (!rc) {
+        rc = hvc_kvm_arch_enter(v);
+    }
+    return rc ? rc : run_timed(v, limits, event);
+}
+
+/* immediate_exit ends it after the kernel has finished what was pending (api.rst, 5). */
+int hvc_kvm_settle(bk_vcpu *v)
+{
+    if (v->unread || hvc_kvm_arch_more(v)) {
+        return 0; /* the instruction has more to ask */
+    }
+    int rc = adopt(v);
+    if (rc) {
+        return rc;
+    }
+    __atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    rc = ioctl(v->fd, KVM_RUN, 0);
+    int error = errno;
+    __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+    if (rc == 0) {
+        v->unread = 1; /* an access of more than one piece: the next one */
+        return 0;
+    }
+    errno = error;
+    return errno == EINTR ? 0 : hvc_kvm_failed(v, "KVM_RUN");
+}
+
+/* The signal goes back to what it was in this thread. */
+int hvc_kvm_detach(bk_vcpu *v)
+{
+    sigset_t set;
+    int sig = v->vm->kick_signal;
+    hvc_kvm_timer_drop(v);
+    v->mask_of.tid = 0;
+    if (v->vm->handled || !me.id.tid || !sigismember(&me.ours, sig)) {
+        return 0;
+    }
+    eat(v->vm);
+    sigdelset(&me.ours, sig);
+    if (!sigismember(&me.blocked_before, sig)) {
+        sigemptyset(&set);
+        sigaddset(&set, sig);
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    }
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What x86_64 keeps of a VM and of a vCPU. */
+#ifndef HVC_KVM_X86_64_H
+#define HVC_KVM_X86_64_H
+
+#include <linux/kvm.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef struct hvc_kvm_arch_vm {
+    uint32_t sync;            /* KVM_SYNC_X86_* that the kernel offers */
+    struct kvm_cpuid2 *cpuid; /* what the host supports, or NULL before the first vCPU */
+} hvc_kvm_arch_vm;
+
+typedef struct hvc_kvm_arch_vcpu {
+    uint32_t have;             /* KVM_SYNC_X86_*: parts of kvm_run.s.regs that are the guest's */
+    uint32_t io_index;         /* of an IO exit: items that enter() has handed out */
+    struct kvm_guest_debug debug;
+    _Atomic uint64_t vector[4]; /* interrupts that wait for the guest, without the kernel's APIC */
+} hvc_kvm_arch_vcpu;
+
+struct hvcore_bk_vcpu;
+/* What has been set goes to the kernel now, not at the next KVM_RUN. 0 or an error. */
+int hvc_kvm_x86_64_regs_flush(struct hvcore_bk_vcpu *v);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The run loop above a kernel (kvm): the kernel has decoded what happened, waits itself, and
+ * finishes an instruction when it is given the answer. No policy is asked: what it leaves to user
+ * space is for callbacks, then for the VMM.
+ *
+ * An answer goes to the kernel with hvc_kernel_answer(), which costs nothing, and is taken up when
+ * the guest is entered next. Who looks at the registers before that has it taken up at once.
+ */
+#include <hvcore/firmware/sbi.h>
+
+#include "lib/core/reg.h"
+#include "lib/run/run.h"
+
+int hvc_kernel_answer(hvcore_vcpu *v)
+{
+    if (!v->pending.filled) {
+        v->owed = 0;
+        return 0;
+    }
+    int rc = v->kernel->answer(v->bk, v->pending.value);
+    if (!rc) {
+        v->pending = (hvc_pending){0};
+        v->owed = 0;
+    }
+    return hvc_backend_code(rc);
+}
+
+int hvc_kernel_settle(hvcore_vcpu *v)
+{
+    uint32_t owed = v->owed || v->pending.filled;
+    int rc = hvc_kernel_answer(v);
+    if (!rc && owed) {
+        rc = hvc_backend_code(v->kernel->settle(v->bk));
+    }
+    v->owed = rc != 0;
+    return rc;
+}
+
+bool hvc_kernel_pc(hvcore_vcpu *v, uint64_t *pc)
+{
+    return !v->kernel->reg_get(v->bk, hvc_reg_pc(v->vm->arch), pc);
+}
+
+/* ---- what happened ---------------------------------------------------------------------------- */
+
+void hvc_exit_kernel(hvcore_vcpu *v, uint32_t reason)
+{
+    hvc_exit_event(v, reason);
+    v->exit.flags = (v->last->needs ? (uint32_t)HVCORE_EXIT_NEEDS_COMPLETION : 0) |
+                    (v->last->advanced ? (uint32_t)HVCORE_EXIT_PC_ADVANCED : 0);
+}
+
+/* To a callback, or to the VMM if there is none. */
+static int access(hvcore_vcpu *v, const hvc_mmios *table, uint64_t at, const hvcore_exit_mmio *m)
+{
+    const hvc_mmio *range = hvc_mmio_at(table, at, m->width);
+    v->pending = (hvc_pending){.kind = m->write ? HVC_PENDING_STORE : HVC_PENDING_LOAD,
+                               .owner = HVC_OWNER_KERNEL,
+                               .needs = (uint8_t)v->last->needs,
+                               .width = (uint8_t)m->width,
+                               .gpa = at,
+                               .value = {m->data}};
+    v->mmio = range ? *range : (hvc_mmio){0};
+    v->outside = HVC_OUTSIDE_MMIO;
+    return HVC_FLOW_OUTSIDE;
+}
+
+static int on_mmio(hvcore_vcpu *v)
+{
+    return access(v, &v->vm->mmios, v->last->u.mmio.addr, &v->last->u.mmio);
+}
+
+static int on_pio(hvcore_vcpu *v)
+{
+    const hvcore_exit_pio *p = &v->last->u.pio;
+    hvcore_exit_mmio m = {.data = p->data, .width = p->width, .write = p->write};
+    return access(v, &v->vm->pios, p->port, &m);
+}
+
+static void answer_later(hvcore_vcpu *v)
+{
+    v->pending = (hvc_pending){.kind = HVC_PENDING_CALL,
+                               .owner = HVC_OWNER_KERNEL,
+                               .needs = (uint8_t)v->last->needs};
+}
+
+enum { DBCN_WRITE = 0, DBCN_WRITE_BYTE = 2 };
+
+/* SBI's debug console, which KVM hands on as it came (SBI 2.0, 12): it is the VM's. */
+static bool is_console(const hvcore_vcpu *v, const hvcore_exit_hypercall *c)
+{
+    return v->vm->console && v->vm->arch == HVCORE_ARCH_RISCV64 && c->nr == HVCORE_SBI_DBCN &&
+           (c->fid == DBCN_WRITE || c->fid == DBCN_WRITE_BYTE);
+}
+
+static int write_console(hvcore_vcpu *v, const hvcore_exit_hypercall *c)
+{
+    bool byte = c->fid == DBCN_WRITE_BYTE;
+    v->console_byte = (char)c->arg[0];
+    v->console_len = byte ? 1 : c->arg[0];
+    v->console_addr = byte ? UINT64_MAX : c->arg[1];
+    v->outside = HVC_OUTSIDE_CONSOLE;
+    return HVC_FLOW_OUTSIDE;
+}
+
+static int on_call(hvcore_vcpu *v)
+{
+    answer_later(v);
+    if (is_console(v, &v->last->u.call)) {
+        return write_console(v, &v->last->u.call);
+    }
+    hvc_exit_kernel(v, HVCORE_EXIT_HYPERCALL);
+    v->exit.u.hypercall = v->last->u.call;
+    return HVC_FLOW_EXIT;
+}
+
+static int on_sysreg(hvcore_vcpu *v)
+{
+    answer_later(v);
+    hvc_exit_kernel(v, HVCORE_EXIT_SYSREG);
+    v->exit.u.sysreg = v->last->u.sysreg;
+    return HVC_FLOW_EXIT;
+}
+
+static int on_halt(hvcore_vcpu *v)
+{
+    v->halted = 1;
+    v->outside = HVC_OUTSIDE_NONE;
+    return HVC_FLOW_OUTSIDE;
+}
+
+static int on_system(hvcore_vcpu *v)
+{
+    hvc_exit_kernel(v, v->last->reason);
+    v->exit.u.reset = v->last->u.reset;
+    return HVC_FLOW_EXIT;
+}
+
+static int on_debug(hvcore_vcpu *v)
+{
+    hvc_exit_kernel(v, HVCORE_EXIT_DEBUG);
+    v->exit.u.debug = v->last->u.debug;
+    return HVC_FLOW_EXIT;
+}
+
+static int on_memory(hvcore_vcpu *v)
+{
+    hvc_exit_kernel(v, HVCORE_EXIT_MEMORY);
+    v->exit.u.memory = v->last->u.memory;
+    return HVC_FLOW_EXIT;
+}
+
+static int on_crash(hvcore_vcpu *v)
+{
+    hvc_exit_kernel(v, HVCORE_EXIT_CRASH);
+    v->exit.u.crash = v->last->u.crash;
+    return HVC_FLOW_EXIT;
+}
+
+/* An access that the kernel has not decoded, a memory error: the whole record, pc on it. */
+static int on_trap(hvcore_vcpu *v)
+{
+    hvc_exit_kernel(v, HVCORE_EXIT_TRAP);
+    return HVC_FLOW_EXIT;
+}
+
+int hvc_kernel_event(hvcore_vcpu *v)
+{
+    static int (*const on_event[])(hvcore_vcpu *) = {
+        [HVCORE_EVENT_TRAP] = on_trap,     [HVCORE_EVENT_MMIO] = on_mmio,
+        [HVCORE_EVENT_PIO] = on_pio,       [HVCORE_EVENT_CALL] = on_call,
+        [HVCORE_EVENT_SYSREG] = on_sysreg, [HVCORE_EVENT_HALT] = on_halt,
+        [HVCORE_EVENT_SYSTEM] = on_system, [HVCORE_EVENT_DEBUG] = on_debug,
+        [HVCORE_EVENT_MEMORY] = on_memory, [HVCORE_EVENT_CRASH] = on_crash,
+    };
+    return on_event[v->event.kind](v);
+}

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# Programs that use /dev/kvm. `make check-kvm` runs them on this machine and on Debian's kernels in
+# QEMU (tests/kvm/run). A new one is one line here, its source is NAME.c; it prints lines `ok NAME`,
+# `not ok NAME` or `skip NAME: REASON`, and `N passed, N failed, N skipped` at the end. Arguments,
+# other time limits, other rows: tests/kvm/list.
+
+kvm_programs = \
+	tests/kvm/raw \
+	tests/kvm/x86_64
+if KVM_ARM64
+kvm_programs += tests/kvm/arm64 tests/kvm/arm64_debug tests/kvm/arm64_irq tests/kvm/arm64_run
+endif
+if KVM_RISCV64
+kvm_programs += tests/kvm/riscv64 tests/kvm/riscv64_exits tests/kvm/riscv64_irq tests/kvm/riscv64_run
+endif
+
+EXTRA_PROGRAMS += tests/kvm/init $(kvm_programs)
+CLEANFILES += tests/kvm/init$(EXEEXT) $(kvm_programs) tests/kvm/programs
+EXTRA_DIST += tests/kvm/arm64.h tests/kvm/riscv64.h tests/kvm/list tests/kvm/run
+
+# These two know nothing of the library.
+tests_kvm_init_LDADD =
+tests_kvm_raw_LDADD =
+
+# All that a row holds, and its names for tests/kvm/run.
+.PHONY: kvm-programs check-kvm
+kvm-programs: tests/kvm/init$(EXEEXT) $(kvm_programs) tools/hvcore/hvcore$(EXEEXT)
+	@printf '%s\n' $(kvm_programs) >tests/kvm/programs
+
+check-kvm:
+	$(top_srcdir)/tests/kvm/run -b '$(abs_builddir)'
+
+distclean-local:
+	rm -rf cross-aarch64 cross-riscv64 cross-x86_64 kvm-logs

@@ -79,6 +79,15 @@ void hvc_kvm_arch_drop(bk_vm *vm)
     (void)vm;
 }
 
+int hvc_kvm_arch_vcpu_flags(const bk_vm *vm, uint32_t flags, hvcore_error *err)
+{
+    (void)flags;
+    return vm->lines ? hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_KVM,
+                                "The kernel's GIC is there already and takes no more vCPUs: make "
+                                "them all before it.")
+                     : 0;
+}
+
 int hvc_kvm_arch_vcpu_init(bk_vcpu *v, uint32_t flags, hvcore_error *err)
 {
     uint32_t off = flags & HVCORE_VCPU_OFF ? 1u << KVM_ARM_VCPU_POWER_OFF : 0;

@@ -7,6 +7,7 @@
 #include <hvcore/firmware/sbi.h>
 
 #include "backends/kvm/kvm.h"
+#include "lib/arch/riscv64.h"
 
 /* ---- what the kernel does, whatever a policy says ------------------------------------------------ */
 
@@ -129,6 +130,15 @@ static int apply_sbi(bk_vcpu *v, hvcore_error *err)
     return 0;
 }
 
+/* What firmware leaves behind; 6.12 begins with it, 7.2 with zero. */
+static int apply_counters(bk_vcpu *v, hvcore_error *err)
+{
+    uint64_t counters = HVC_SCOUNTEREN_RESET;
+    return hvc_kvm_set_one(v, HVC_KVM_RISCV64_CSR(scounteren), &counters)
+               ? hvc_kvm_fail(err, "KVM_SET_ONE_REG of scounteren")
+               : 0;
+}
+
 /* KVM starts the first vCPU that is made, and leaves the others stopped. */
 static int apply_state(bk_vcpu *v, uint32_t flags, hvcore_error *err)
 {
@@ -140,20 +150,28 @@ static int apply_state(bk_vcpu *v, uint32_t flags, hvcore_error *err)
                : 0;
 }
 
+int hvc_kvm_arch_vcpu_flags(const bk_vm *vm, uint32_t flags, hvcore_error *err)
+{
+    (void)flags;
+    return vm->arch.imsic_ids
+               ? hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_KVM,
+                          "The kernel's interrupt controller is there already and takes no more "
+                          "vCPUs: make them all before it.")
+               : 0;
+}
+
 int hvc_kvm_arch_vcpu_init(bk_vcpu *v, uint32_t flags, hvcore_error *err)
 {
     uint64_t sstc = 0;
-    if (v->vm->arch.imsic_ids) {
-        return hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_KVM,
-                        "The kernel's interrupt controller is there already and takes no more "
-                        "vCPUs: make them all before it.");
-    }
     v->arch.position = v->vm->arch.made++;
     hvc_kvm_get_one(v, HVC_KVM_RISCV64_ISA(KVM_RISCV_ISA_EXT_SSTC), &sstc);
     v->arch.sstc = sstc;
     int rc = apply_isa(v, err);
     if (!rc) {
         rc = apply_sbi(v, err);
+    }
+    if (!rc) {
+        rc = apply_counters(v, err);
     }
     return rc ? rc : apply_state(v, flags, err);
 }

@@ -137,12 +137,12 @@ def test_probe_says_who_does_what(backend):
 @pytest.mark.skipif(not any(b["name"] == "kvm" for b in BACKENDS), reason="no kvm in this build")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide a device")
 def test_without_the_device():
-    """In a mount namespace with an empty /dev/kvm: the reason is said, and nothing else fails."""
+    """In a mount namespace with an empty /dev: the reason is said, and nothing else fails."""
     arch = [b["arch"] for b in BACKENDS if b["name"] == "kvm"][0]
-    hide = 'mount --bind /dev/null /dev/kvm && exec "$@"'
+    hide = 'mount -t tmpfs none /dev && exec "$@"'
     probe = ["unshare", "-m", "sh", "-c", hide, "sh", BIN, "probe", "--json"]
     result = subprocess.run(probe, capture_output=True, text=True, timeout=LONG, check=False)
-    if result.returncode != OK and "unshare" in result.stderr + "mount" in result.stderr:
+    if result.returncode != OK and re.match("unshare|mount", result.stderr):
         pytest.skip(result.stderr)
     kvm = [b for b in json.loads(result.stdout)["backends"] if b["name"] == "kvm"][0]
     assert kvm["arch"] == arch and not kvm["usable"] and "/dev/kvm" in kvm["why"]

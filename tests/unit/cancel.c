@@ -8,7 +8,8 @@
  *   one to one    the canceller waits for the return before it cancels again
  *   bursts        cancels coalesce: the last token is delivered, and then there is quiet
  *
- * HVC_CANCELS says how many cancels a backend gets (100000).
+ * HVC_CANCELS says how many cancels a backend gets (100000). tests/kvm/cancel is the same program
+ * for the kvm backend (HVC_CANCEL_KVM).
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* CPU affinity */
@@ -26,18 +27,53 @@
 #include "tests/unit/toy.h"
 
 #define PAGE UINT64_C(4096)
-#define RAM UINT64_C(0x80000000)
-#define DEV UINT64_C(0x10000000)     /* answered by a callback */
-#define NOWHERE UINT64_C(0x20000000) /* exits */
 #define US UINT64_C(1000)
 #define SECOND UINT64_C(1000000000)
 
-/* The guest of the software machine: three loops at RAM, RAM + 16, RAM + 32. */
+/*
+ * The guest: three loops at RAM, RAM + 16, RAM + 32, that spin, load from DEV, which a callback
+ * answers, and from NOWHERE, which exits. The loads go through two registers.
+ */
+#if !defined HVC_CANCEL_KVM || defined __riscv
+#define ARCH HVCORE_ARCH_RISCV64
+#define RAM UINT64_C(0x80000000)
+#define DEV UINT64_C(0x10000000)
+#define NOWHERE UINT64_C(0x20000000)
+#define REG_PC HVCORE_REG_RISCV64_PC
+#define REG_DEV HVCORE_REG_RISCV64_A0
+#define REG_NOWHERE HVCORE_REG_RISCV64_A1
 static const uint32_t code[] = {
     0x0000006f, 0,          0, 0, /* j . */
     0x00053283, 0xffdff06f, 0, 0, /* ld t0, (a0); j -4 */
     0x0005b283, 0xffdff06f,       /* ld t0, (a1); j -4 */
 };
+#elif defined __aarch64__
+#define ARCH HVCORE_ARCH_ARM64
+#define RAM UINT64_C(0x40000000)
+#define DEV UINT64_C(0x10000000)
+#define NOWHERE UINT64_C(0x20000000)
+#define REG_PC HVCORE_REG_ARM64_PC
+#define REG_DEV HVCORE_REG_ARM64_X0
+#define REG_NOWHERE (HVCORE_REG_ARM64_X0 + 0x100)
+static const uint32_t code[] = {
+    0x14000000, 0,          0, 0, /* b . */
+    0xf9400005, 0x17ffffff, 0, 0, /* ldr x5, [x0]; b -4 */
+    0xf9400025, 0x17ffffff,       /* ldr x5, [x1]; b -4 */
+};
+#else /* x86_64, real mode; ds and cs begin at 0 */
+#define ARCH HVCORE_ARCH_X86_64
+#define RAM UINT64_C(0)
+#define DEV UINT64_C(0xd000)
+#define NOWHERE UINT64_C(0xe000)
+#define REG_PC HVCORE_REG_X86_64_RIP
+#define REG_DEV HVCORE_REG_X86_64_RBX
+#define REG_NOWHERE HVCORE_REG_X86_64_RSI
+static const uint32_t code[] = {
+    0x0000feeb, 0, 0, 0, /* jmp . */
+    0xfceb078b, 0, 0, 0, /* mov ax, [bx]; jmp -4 */
+    0xfceb048b,          /* mov ax, [si]; jmp -4 */
+};
+#endif
 
 enum { SPIN, CALLBACK, EXITS, KINDS };
 
@@ -127,9 +163,9 @@ static void *run_vcpu(void *user)
         /* Another kind of guest, a deadline now and then, away for a moment now and then. */
         if (x % 4 == 0) {
             kind = (int)(x >> 8 & 0xff) % KINDS;
-            hvcore_reg_set_u64(s->vcpu, HVCORE_REG_RISCV64_PC, RAM + 16 * (uint64_t)kind);
-            hvcore_reg_set_u64(s->vcpu, HVCORE_REG_RISCV64_A0, DEV);
-            hvcore_reg_set_u64(s->vcpu, HVCORE_REG_RISCV64_A1, NOWHERE);
+            s->failed += hvcore_reg_set_u64(s->vcpu, REG_PC, RAM + 16 * (uint64_t)kind) != 0;
+            hvcore_reg_set_u64(s->vcpu, REG_DEV, DEV);
+            hvcore_reg_set_u64(s->vcpu, REG_NOWHERE, NOWHERE);
         }
         if ((x >> 16) % 4 == 0)
             opts.deadline_ns = hvcore_clock_ns() + (x >> 24) % (20 * US);
@@ -292,7 +328,17 @@ static uint32_t cancels(void)
     return n && n < UINT32_MAX ? (uint32_t)n : 100000;
 }
 
-static void property(const char *backend)
+/* What its reset state leaves to do. */
+static void set_up(hvcore_vcpu *vcpu)
+{
+    OK(hvcore_reg_set_u64(vcpu, REG_PC, RAM));
+#if defined HVC_CANCEL_KVM && defined __x86_64__
+    OK(hvcore_reg_set_u64(vcpu, HVCORE_REG_X86_64_CS, 0));
+    OK(hvcore_reg_set_u64(vcpu, HVCORE_REG_X86_64_CS + 0x100, 0));
+#endif
+}
+
+static void property(const char *backend, const hvcore_ctx_opts *ctx_opts)
 {
     shared s;
     hvcore_ctx *ctx = NULL;
@@ -308,9 +354,9 @@ static void property(const char *backend)
     s.latency = calloc(s.total + 1, sizeof *s.latency);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s.latency);
     toy_reset();
-    OK(hvcore_ctx_create(NULL, &ctx, NULL));
+    OK(hvcore_ctx_create(ctx_opts, &ctx, NULL));
     OK(hvcore_ctx_backend_add(ctx, &toy_ops, NULL));
-    opts.arch = HVCORE_ARCH_RISCV64;
+    opts.arch = ARCH;
     opts.backend = backend;
     if (hvcore_vm_create(ctx, &opts, &s.vm, NULL)) {
         printf("skipped: no backend \"%s\" ", backend);
@@ -325,7 +371,7 @@ static void property(const char *backend)
     device.read = device_read;
     OK(hvcore_vm_mmio_add(s.vm, DEV, 8, &device, &s, NULL, NULL));
     OK(hvcore_vcpu_create(s.vm, 0, NULL, &s.vcpu, NULL));
-    OK(hvcore_reg_set_u64(s.vcpu, HVCORE_REG_RISCV64_PC, RAM));
+    set_up(s.vcpu);
     s.guest = strcmp(backend, "toy") ? NULL : toy.vcpu[0];
 
     t0 = hvcore_clock_ns();
@@ -368,24 +414,58 @@ static void property(const char *backend)
     WANT(toy.broken, 0);
 }
 
+#ifdef HVC_CANCEL_KVM
+
+static void ignore(int sig)
+{
+    (void)sig;
+}
+
+/* The library's signal, blocked in the thread; and one of ours, with a handler. */
+static void on_blocked(void)
+{
+    property("kvm", NULL);
+}
+
+static void on_handled(void)
+{
+    hvcore_ctx_opts opts = HVCORE_CTX_OPTS_INIT;
+    struct sigaction action = {.sa_handler = ignore};
+
+    opts.flags = HVCORE_CTX_KICK_HANDLED;
+    opts.kick_signal = SIGUSR1;
+    CU_ASSERT_EQUAL(sigaction(SIGUSR1, &action, NULL), 0);
+    property("kvm", &opts);
+}
+
+static const hvc_unit_test tests[] = {
+    {"random cancels (kvm, signal blocked)", on_blocked},
+    {"random cancels (kvm, signal with a handler)", on_handled},
+    {NULL, NULL},
+};
+
+#else
+
 static void on_toy(void)
 {
-    property("toy");
+    property("toy", NULL);
 }
 
 static void on_bare(void)
 {
-    property("bare");
+    property("bare", NULL);
 }
+
+static const hvc_unit_test tests[] = {
+    {"random cancels (toy)", on_toy},
+    {"random cancels (bare)", on_bare},
+    {NULL, NULL},
+};
+
+#endif
 
 int main(void)
 {
-    static const hvc_unit_test tests[] = {
-        {"random cancels (toy)", on_toy},
-        {"random cancels (bare)", on_bare},
-        {NULL, NULL},
-    };
-
     signal(SIGALRM, stuck);
     return hvc_unit_main("cancel", tests);
 }

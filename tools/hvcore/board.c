@@ -83,6 +83,11 @@ int board_finish(const struct machine *m, const hvcore_exit *e)
     return m->board && m->board->kind->finish ? m->board->kind->finish(e) : UNDECIDED;
 }
 
+bool board_interrupts(const struct machine *m)
+{
+    return m->board && m->board->kind->line;
+}
+
 /* --- what is typed: read from stdin no sooner than there is room for it ----------------------- */
 
 static uint32_t room(struct board *b)

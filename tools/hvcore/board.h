@@ -36,6 +36,9 @@ void board_close(struct machine *m);
 
 int board_finish(const struct machine *m, const hvcore_exit *e);
 
+/* A processor that waits may be woken. */
+bool board_interrupts(const struct machine *m);
+
 /* What is typed. The descriptor is -1 while nothing can be taken; that may have changed when
  * board_wake_fd() is readable. */
 int board_input_fd(struct board *b);

@@ -290,7 +290,7 @@ static int run_once(struct hart *h)
     const hvcore_exit *e;
     int rc;
 
-    opts.flags = h->machine->board ? HVCORE_RUN_WAIT : 0;
+    opts.flags = board_interrupts(h->machine) ? HVCORE_RUN_WAIT : 0;
     opts.deadline_ns = h->machine->deadline_ns;
     if (!insns_left(h, &opts.max_insns))
         return say_insn_limit(h);

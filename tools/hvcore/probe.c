@@ -178,7 +178,10 @@ static void print_backend(const struct found *f)
 
     printf("%s\n", backend_name(name, &f->info));
     print_title("guests");
-    printf(" %s, up to %u %ss\n", arch_name(f->info.arch), f->info.max_vcpus, a ? a->cpu : "cpu");
+    printf(" %s", arch_name(f->info.arch));
+    if (f->info.max_vcpus)
+        printf(", up to %u %ss", f->info.max_vcpus, a ? a->cpu : "cpu");
+    puts("");
     print_line("usable", f->vm ? "yes" : f->err.message);
     if (release(f)[0])
         print_line("kernel", release(f));

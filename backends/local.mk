@@ -71,6 +71,7 @@ kvm_x86_64_sources = \
 kvm_arm64_sources = \
 	backends/kvm/arm64.c \
 	backends/kvm/arm64.h \
+	backends/kvm/arm64_debug.c \
 	backends/kvm/arm64_duty.c \
 	backends/kvm/arm64_irqchip.c \
 	backends/kvm/arm64_regs.c

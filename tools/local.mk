@@ -81,15 +81,22 @@ CLEANFILES += $(bashcompletion_DATA)
 # --- its tests: need the guests, so the cross compiler, and pytest -------------------------------------
 EXTRA_DIST += tests/cli
 
-EXTRA_PROGRAMS += tests/unit/uart_driver
-tests_unit_uart_driver_SOURCES = tests/unit/uart_driver.c tools/hvcore/uart.c
+cli_drivers = tests/unit/tree_driver tests/unit/uart_driver
+EXTRA_PROGRAMS += $(cli_drivers)
+tests_unit_uart_driver_SOURCES = tests/unit/uart_driver.c tools/hvcore/pl011.c \
+	tools/hvcore/serial.c tools/hvcore/uart.c
 tests_unit_uart_driver_LDADD =
-CLEANFILES += tests/unit/uart_driver
+tests_unit_tree_driver_SOURCES = tests/unit/tree_driver.c tools/hvcore/dt.c tools/hvcore/file.c \
+	tools/hvcore/isa.c tools/hvcore/msg.c tools/hvcore/tree.c tools/hvcore/tree_arm64.c \
+	tools/hvcore/tree_riscv64.c
+tests_unit_tree_driver_LDADD = lib/libhvcore.la $(LIBFDT_LIBS)
+CLEANFILES += $(cli_drivers)
 
 .PHONY: check-cli
-check-cli: tools/hvcore/hvcore tests/unit/uart_driver guests
+check-cli: tools/hvcore/hvcore $(cli_drivers) guests
 	HVCORE_BIN=$(abs_builddir)/tools/hvcore/hvcore HVCORE_GUESTS=$(abs_builddir)/tests/guests \
 		HVCORE_BUILD=$(abs_builddir) HVCORE_UART_DRIVER=$(abs_builddir)/tests/unit/uart_driver \
+		HVCORE_TREE_DRIVER=$(abs_builddir)/tests/unit/tree_driver \
 		$(PYTHON_CFFI) -B -m pytest -q -p no:cacheprovider $(srcdir)/tests/cli
 
 # --- Debian's kernel: HVCORE_BOOTS times each way ------------------------------------------------------

@@ -28,7 +28,8 @@
 
 /* The thread's: what it had blocked before, and what of ours it has blocked since. */
 static _Thread_local struct {
-    hvc_kvm_thread id; /* tid 0: this thread has not run a vCPU yet */
+    int pid; /* 0: this thread has not run a vCPU yet */
+    hvc_kvm_thread id;
     sigset_t ours, blocked_before;
 } me;
 
@@ -60,8 +61,8 @@ static void come_in(bk_vcpu *v)
     atomic_fetch_or(&v->gate, (uint32_t)HVC_KVM_INSIDE);
 }
 
-/* True if a kick has sent a signal that may still be pending. */
-static bool go_out(bk_vcpu *v)
+/* True if a kick has sent a signal that may still be pending; *kicked: there was one at all. */
+static bool go_out(bk_vcpu *v, bool *kicked)
 {
     enum { A_MOMENT_NS = 20000 };
     uint32_t seen = atomic_fetch_and(&v->gate, ~(uint32_t)HVC_KVM_INSIDE);
@@ -71,7 +72,7 @@ static bool go_out(bk_vcpu *v)
         seen = atomic_load(&v->gate);
     }
     /* whoever kicks from now on finds nobody inside, and ends the next KVM_RUN */
-    __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+    *kicked = __atomic_exchange_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
     return seen && atomic_fetch_and(&v->gate, ~(uint32_t)HVC_KVM_SENT) & HVC_KVM_SENT;
 }
 
@@ -100,11 +101,13 @@ static int block(int sig)
     sigaddset(&me.ours, sig);
     if (sigismember(&before, sig)) {
         sigaddset(&me.blocked_before, sig);
+    } else {
+        sigdelset(&me.blocked_before, sig);
     }
     return 0;
 }
 
-/* Inside KVM_RUN the thread has its own mask, but for the signal. */
+/* Inside KVM_RUN the thread has its own mask, but for the signal. 0 or an error. */
 static int open_inside(bk_vcpu *v)
 {
     struct {
@@ -115,33 +118,44 @@ static int open_inside(bk_vcpu *v)
     int error = pthread_sigmask(SIG_BLOCK, NULL, &now);
     if (error) {
         errno = error;
-        return -1;
+        return hvc_kvm_failed(v, "pthread_sigmask");
     }
     sigdelset(&now, v->vm->kick_signal);
     memcpy(mask.head.sigset, &now, sizeof(mask.set));
     if (hvc_kvm_ioctl(v->fd, KVM_SET_SIGNAL_MASK, &mask) < 0) {
-        return -1;
+        return hvc_kvm_failed(v, "KVM_SET_SIGNAL_MASK");
     }
     v->mask_of = me.id;
     return 0;
 }
 
-/* What this thread needs before it runs this vCPU; nothing at all when it ran it last. */
-static int adopt(bk_vcpu *v)
+/* After fork() a thread has its mask, and another number. `pid`: of the VM. */
+static void know_me(int pid)
 {
-    if (!me.id.tid) {
-        me.id = (hvc_kvm_thread){(int)syscall(SYS_gettid), hvc_host_now()};
+    if (me.pid == pid) {
+        return;
+    }
+    if (!me.pid) {
         sigemptyset(&me.ours);
         sigemptyset(&me.blocked_before);
     }
+    if (me.pid != getpid()) {
+        me.pid = getpid();
+        me.id = (hvc_kvm_thread){(int)syscall(SYS_gettid), hvc_host_now()};
+    }
+}
+
+/* What this thread needs before it runs this vCPU; nothing at all when it ran it last. */
+static int adopt(bk_vcpu *v)
+{
+    know_me(v->vm->pid);
     if (v->vm->handled) {
         return 0;
     }
     if (!sigismember(&me.ours, v->vm->kick_signal) && block(v->vm->kick_signal)) {
         return hvc_kvm_failed(v, "pthread_sigmask");
     }
-    return is_me(&v->mask_of) || !open_inside(v) ? 0
-                                                 : hvc_kvm_failed(v, "KVM_SET_SIGNAL_MASK");
+    return is_me(&v->mask_of) ? 0 : open_inside(v);
 }
 
 /* ---- deadline ------------------------------------------------------------------------------------ */
@@ -149,7 +163,9 @@ static int adopt(bk_vcpu *v)
 void hvc_kvm_timer_drop(bk_vcpu *v)
 {
     if (v->timer_of.tid) {
-        timer_delete(v->timer);
+        if (v->vm->pid == getpid()) { /* a child of fork() has no timer, or another one */
+            timer_delete(v->timer);
+        }
         v->timer_of.tid = 0;
         v->timer_ns = 0;
     }
@@ -194,29 +210,50 @@ static int arm(bk_vcpu *v, uint64_t deadline_ns)
 
 /* ---- KVM_RUN ------------------------------------------------------------------------------------- */
 
-static int interrupted(hvcore_event *event, uint64_t deadline_ns)
+/*
+ * KVM_RUN ended with errno, and nobody had asked for it. Signals of the host do that: their handlers
+ * run, and the guest goes on. One that the thread has blocked since its mask went to the kernel would
+ * end each KVM_RUN from now on, so the mask is looked at again; and if so many end in so short a time
+ * that the guest cannot run between, that is said.
+ */
+static int for_nothing(bk_vcpu *v, hvcore_event *event)
+{
+    enum { LOOK = 64, MANY = 100000, LEAST_NS = 20000 };
+    int error = errno, rc = 0;
+    event->kind = HVCORE_EVENT_KICKED;
+    if (!v->busy++) {
+        v->busy_since = hvc_host_now();
+    } else if (v->busy >= MANY) {
+        v->busy = 0;
+        errno = error;
+        return hvc_host_now() - v->busy_since < (uint64_t)MANY * LEAST_NS
+                   ? hvc_kvm_failed(v, "KVM_RUN")
+                   : 0;
+    } else if (v->busy % LOOK == 0 && !v->vm->handled) {
+        rc = open_inside(v);
+    }
+    return rc;
+}
+
+static int interrupted(bk_vcpu *v, hvcore_event *event, uint64_t deadline_ns, bool kicked)
 {
     bool late = deadline_ns && hvc_host_now() >= deadline_ns;
+    if (!late && !kicked) {
+        return for_nothing(v, event);
+    }
+    v->busy = 0;
     event->kind = late ? HVCORE_EVENT_DEADLINE : HVCORE_EVENT_KICKED;
     return 0;
 }
 
-/* The vCPU was not runnable, and has become so or not: a bounded number of times. */
-static int not_yet(bk_vcpu *v, hvcore_event *event)
-{
-    enum { MANY = 100000 };
-    event->kind = HVCORE_EVENT_KICKED;
-    return ++v->busy < MANY ? 0 : hvc_kvm_failed(v, "KVM_RUN");
-}
-
 /* errno of KVM_RUN. */
-static int run_failed(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *event)
+static int run_failed(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *event, bool kicked)
 {
     switch (errno) {
     case EINTR:
-        return interrupted(event, limits->deadline_ns);
-    case EAGAIN:
-        return not_yet(v, event);
+        return interrupted(v, event, limits->deadline_ns, kicked);
+    case EAGAIN: /* it was not runnable, and has become so or not */
+        return for_nothing(v, event);
     case EFAULT:
     case EHWPOISON: {
         hvcore_exit_memory *m = &v->last.u.memory;
@@ -228,8 +265,10 @@ static int run_failed(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *
             m->flags = f->flags;
             event->gpa = f->gpa;
             event->have = HVCORE_HAVE_GPA;
+            v->run->exit_reason = KVM_EXIT_UNKNOWN; /* the next EFAULT may leave what is there */
         }
         hvc_kvm_arch_seen(v, event);
+        v->last.advanced = 0;
         return 0;
     }
     default:
@@ -239,21 +278,28 @@ static int run_failed(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *
 
 static int run(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *event)
 {
-    v->run->exit_reason = KVM_EXIT_UNKNOWN; /* EFAULT may leave what was there */
+    bool kicked;
+    v->mmio_at = 0;
+    v->vm->has_run = true;
     come_in(v);
     int rc = ioctl(v->fd, KVM_RUN, 0);
     int error = errno;
-    bool sent = go_out(v);
+    bool sent = go_out(v, &kicked);
     if (!v->vm->handled && (sent || (rc < 0 && error == EINTR))) {
         eat(v->vm);
     }
     v->last.needs = v->last.advanced = 0;
     errno = error;
     if (rc < 0) {
-        return run_failed(v, limits, event);
+        return run_failed(v, limits, event, kicked);
+    }
+    rc = hvc_kvm_exit(v, event);
+    if (!rc && event->kind == HVCORE_EVENT_KICKED && !kicked) {
+        errno = EINTR;
+        return for_nothing(v, event);
     }
     v->busy = 0;
-    return hvc_kvm_exit(v, event);
+    return rc;
 }
 
 static int run_timed(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *event)
@@ -262,9 +308,9 @@ static int run_timed(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *e
     if (!rc) {
         rc = run(v, limits, event);
     }
-    if (v->vm->handled && v->timer_ns) { /* its signals are for KVM_RUN, not for the caller */
-        int stop = timer_set(v, 0);
-        rc = rc ? rc : stop;
+    /* its signals are for KVM_RUN, not for the caller; what the guest has done stands */
+    if (v->vm->handled && v->timer_ns && timer_set(v, 0)) {
+        hvc_kvm_timer_drop(v);
     }
     return rc;
 }
@@ -276,7 +322,7 @@ int hvc_kvm_enter(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *even
         v->unread = 0;
         return hvc_kvm_exit(v, event);
     }
-    if (hvc_kvm_arch_more(v)) {
+    if (hvc_kvm_more(v)) {
         return hvc_kvm_exit(v, event);
     }
     int rc = adopt(v);
@@ -289,13 +335,14 @@ int hvc_kvm_enter(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *even
 /* immediate_exit ends it after the kernel has finished what was pending (api.rst, 5). */
 int hvc_kvm_settle(bk_vcpu *v)
 {
-    if (v->unread || hvc_kvm_arch_more(v)) {
+    if (v->unread || hvc_kvm_more(v)) {
         return 0; /* the instruction has more to ask */
     }
     int rc = adopt(v);
     if (rc) {
         return rc;
     }
+    v->mmio_at = 0;
     __atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
     rc = ioctl(v->fd, KVM_RUN, 0);
     int error = errno;
@@ -315,15 +362,15 @@ int hvc_kvm_detach(bk_vcpu *v)
     int sig = v->vm->kick_signal;
     hvc_kvm_timer_drop(v);
     v->mask_of.tid = 0;
-    if (v->vm->handled || !me.id.tid || !sigismember(&me.ours, sig)) {
+    if (v->vm->handled || !me.pid || !sigismember(&me.ours, sig)) {
         return 0;
     }
     eat(v->vm);
-    sigdelset(&me.ours, sig);
-    if (!sigismember(&me.blocked_before, sig)) {
-        sigemptyset(&set);
-        sigaddset(&set, sig);
-        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    if (!sigismember(&me.blocked_before, sig) && pthread_sigmask(SIG_UNBLOCK, &set, NULL)) {
+        return -HVCORE_E_SYS;
     }
+    sigdelset(&me.ours, sig);
     return 0;
 }

@@ -35,6 +35,12 @@ int hvc_kvm_cap(int fd, int cap)
     return value > 0 ? value : 0;
 }
 
+int hvc_kvm_ask(int fd, int cap, hvcore_error *err)
+{
+    int value = hvc_kvm_ioctl_value(fd, KVM_CHECK_EXTENSION, (unsigned long)cap);
+    return value < 0 ? hvc_kvm_fail(err, "KVM_CHECK_EXTENSION") : value;
+}
+
 int hvc_kvm_enable(int fd, uint32_t cap, uint64_t arg)
 {
     struct kvm_enable_cap enable = {.cap = cap, .args = {arg}};
@@ -77,6 +83,7 @@ static const struct advice {
     {"KVM_RUN", EAGAIN, "The vCPU does not become runnable"},
     {NULL, EIO, "A VM lives and dies with the process that made it: after fork() only the parent "
                 "may use it"},
+    {NULL, EINTR, "Signals come faster than it can end: find out who sends them"},
     {NULL, EMFILE, "Raise the limit of open files (RLIMIT_NOFILE)"},
     {NULL, ENFILE, "Raise the system's limit of open files (fs.file-max)"},
     {NULL, ENOMEM, "Free memory, or give the guest less"},

@@ -5,43 +5,14 @@
 
 uint64_t hvc_kvm_load(const void *at, uint32_t width)
 {
-    const uint8_t *byte = at;
     uint64_t value = 0;
-    for (uint32_t i = 0; i < width && i < 8; i++) {
-        value |= (uint64_t)byte[i] << 8 * i;
-    }
+    memcpy(&value, at, width < 8 ? width : 8); /* the hosts are little-endian */
     return value;
 }
 
 void hvc_kvm_store(void *at, uint64_t value, uint32_t width)
 {
-    uint8_t *byte = at;
-    for (uint32_t i = 0; i < width && i < 8; i++) {
-        byte[i] = (uint8_t)(value >> 8 * i);
-    }
-}
-
-static int on_mmio(bk_vcpu *v, hvcore_event *event)
-{
-    const struct kvm_run *r = v->run;
-    event->kind = HVCORE_EVENT_MMIO;
-    event->gpa = r->mmio.phys_addr;
-    event->have |= HVCORE_HAVE_GPA;
-    v->last.needs = !r->mmio.is_write;
-    v->last.u.mmio = (hvcore_exit_mmio){
-        .addr = r->mmio.phys_addr,
-        .data = r->mmio.is_write ? hvc_kvm_load(r->mmio.data, r->mmio.len) : 0,
-        .width = r->mmio.len,
-        .write = r->mmio.is_write,
-    };
-    return 0;
-}
-
-static int on_halt(bk_vcpu *v, hvcore_event *event)
-{
-    v->last.advanced = 1;
-    event->kind = HVCORE_EVENT_HALT;
-    return 0;
+    memcpy(at, &value, width < 8 ? width : 8);
 }
 
 static int crash(bk_vcpu *v, hvcore_event *event, uint32_t why, uint32_t count, uint64_t a,
@@ -49,6 +20,59 @@ static int crash(bk_vcpu *v, hvcore_event *event, uint32_t why, uint32_t count, 
 {
     event->kind = HVCORE_EVENT_CRASH;
     v->last.u.crash = (hvcore_exit_crash){.why = why, .count = count, .code = {a, b}};
+    return 0;
+}
+
+/* What kvm_run says that no table knows. */
+static int unknown(bk_vcpu *v, hvcore_event *event)
+{
+    return crash(v, event, HVCORE_CRASH_UNKNOWN, 2, v->run->exit_reason,
+                 v->run->hw.hardware_exit_reason);
+}
+
+/* The longest power of two of the bytes that are left. */
+static uint32_t piece(uint32_t left)
+{
+    uint32_t width = 8;
+    while (width > left) {
+        width /= 2;
+    }
+    return width;
+}
+
+/* An access across the end of a page or of RAM comes as 3, 5, 6 or 7 bytes: in pieces, then. */
+static int on_mmio(bk_vcpu *v, hvcore_event *event)
+{
+    const struct kvm_run *r = v->run;
+    if (!r->mmio.len || r->mmio.len > sizeof(r->mmio.data)) {
+        return unknown(v, event);
+    }
+    uint32_t at = v->mmio_at, width = piece(r->mmio.len - at);
+    v->mmio_at += width;
+    event->kind = HVCORE_EVENT_MMIO;
+    event->gpa = r->mmio.phys_addr + at;
+    event->have |= HVCORE_HAVE_GPA;
+    v->last.needs = !r->mmio.is_write;
+    v->last.u.mmio = (hvcore_exit_mmio){
+        .addr = event->gpa,
+        .data = r->mmio.is_write ? hvc_kvm_load(r->mmio.data + at, width) : 0,
+        .width = width,
+        .write = r->mmio.is_write,
+    };
+    return 0;
+}
+
+bool hvc_kvm_more(bk_vcpu *v)
+{
+    const struct kvm_run *r = v->run;
+    return (v->mmio_at && r->exit_reason == KVM_EXIT_MMIO && v->mmio_at < r->mmio.len) ||
+           hvc_kvm_arch_more(v);
+}
+
+static int on_halt(bk_vcpu *v, hvcore_event *event)
+{
+    v->last.advanced = 1;
+    event->kind = HVCORE_EVENT_HALT;
     return 0;
 }
 
@@ -71,13 +95,6 @@ static int on_internal_error(bk_vcpu *v, hvcore_event *event)
     crash(v, event, HVCORE_CRASH_EMULATION, 1 + n, r->internal.suberror, 0);
     memcpy(&v->last.u.crash.code[1], (const void *)r->internal.data, n * sizeof(uint64_t));
     return 0;
-}
-
-/* What kvm_run says that no table knows. */
-static int unknown(bk_vcpu *v, hvcore_event *event)
-{
-    return crash(v, event, HVCORE_CRASH_UNKNOWN, 2, v->run->exit_reason,
-                 v->run->hw.hardware_exit_reason);
 }
 
 /* PSCI, SBI SRST: a request of the guest. Others are a crash, or unknown. */
@@ -141,8 +158,9 @@ int hvc_kvm_answer(bk_vcpu *v, const uint64_t value[HVCORE_BK_ANSWERS])
     if (r->exit_reason != KVM_EXIT_MMIO) {
         return hvc_kvm_arch_answer(v, value);
     }
-    if (!r->mmio.is_write) {
-        hvc_kvm_store(r->mmio.data, value[0], r->mmio.len);
+    uint32_t width = v->last.u.mmio.width;
+    if (!r->mmio.is_write && width <= v->mmio_at && v->mmio_at <= sizeof(r->mmio.data)) {
+        hvc_kvm_store(r->mmio.data + v->mmio_at - width, value[0], width);
     }
     return 0;
 }

@@ -92,7 +92,9 @@ struct hvcore_bk_vcpu {
     uint64_t timer_ns; /* what it is set to; 0: it is not */
 
     uint32_t unread;    /* 1: settle() has brought a new exit that enter() has not looked at */
-    uint32_t busy;      /* KVM_RUNs in a row that said EAGAIN */
+    uint32_t busy;      /* KVM_RUNs in a row that ended for nothing */
+    uint64_t busy_since;
+    uint32_t mmio_at;   /* of an MMIO exit: bytes that enter() has handed out */
     hvcore_bk_exit last;
     const char *failed; /* the call that failed last */
     int failed_errno;
@@ -117,6 +119,8 @@ int hvc_kvm_failed(bk_vcpu *v, const char *name);
 void hvc_kvm_why(bk_vcpu *v, hvcore_error *err);
 /* The value of a capability of the VM (sys: of the system); 0: the kernel lacks it. */
 int hvc_kvm_cap(int fd, int cap);
+/* The same where it matters that the kernel cannot be asked (after fork): -HVCORE_E_*, fills err. */
+int hvc_kvm_ask(int fd, int cap, hvcore_error *err);
 /* KVM_ENABLE_CAP on a VM or vCPU with one argument; -1 and errno. */
 int hvc_kvm_enable(int fd, uint32_t cap, uint64_t arg);
 /* Device attributes (KVM_SET_DEVICE_ATTR); `value` is the address of the data. -1 and errno. */
@@ -154,6 +158,8 @@ void hvc_kvm_timer_drop(bk_vcpu *v);
 
 /* struct kvm_run -> event and v->last; 0 or -HVCORE_E_*. */
 int hvc_kvm_exit(bk_vcpu *v, hvcore_event *event);
+/* Has the exit more to ask, without KVM_RUN? */
+bool hvc_kvm_more(bk_vcpu *v);
 int hvc_kvm_answer(bk_vcpu *v, const uint64_t value[HVCORE_BK_ANSWERS]);
 /* A little-endian number of 1 to 8 bytes. */
 uint64_t hvc_kvm_load(const void *at, uint32_t width);

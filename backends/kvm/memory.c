@@ -35,6 +35,11 @@ static uint32_t number(const bk_vm *vm, const hvc_kvm_slot *s)
     return (uint32_t)(s - vm->slot);
 }
 
+static bool meets(const hvc_kvm_slot *s, uint64_t gpa, uint64_t last)
+{
+    return s->len && s->gpa <= last && s->gpa + (s->len - 1) >= gpa;
+}
+
 /* Tell the kernel of a slot; `len` 0 takes it away. -1 and errno. */
 static int tell(bk_vm *vm, const hvc_kvm_slot *s, uint64_t len)
 {
@@ -200,14 +205,17 @@ int hvc_kvm_dirty(bk_vm *vm, uint64_t gpa, uint64_t len, uint8_t *bitmap, uint32
                   hvcore_error *err)
 {
     uint64_t last = gpa + (len - 1);
+    /* all of them before the first bit is given: what fails has told nobody */
     for (uint32_t i = 0; i < vm->count; i++) {
-        hvc_kvm_slot *s = &vm->slot[i];
-        if (!s->len || s->gpa > last || s->gpa + (s->len - 1) < gpa) {
-            continue;
-        }
-        int rc = harvest(vm, s, err);
+        int rc = meets(&vm->slot[i], gpa, last) ? harvest(vm, &vm->slot[i], err) : 0;
         if (rc) {
             return rc;
+        }
+    }
+    for (uint32_t i = 0; i < vm->count; i++) {
+        hvc_kvm_slot *s = &vm->slot[i];
+        if (!meets(s, gpa, last)) {
+            continue;
         }
         uint64_t from = s->gpa > gpa ? s->gpa : gpa;
         uint64_t n = earlier(s->gpa + (s->len - 1), last) - from + 1;
@@ -220,11 +228,15 @@ void hvc_kvm_written(bk_vm *vm, const void *host, uint64_t len)
 {
     for (uint32_t i = 0; i < vm->count; i++) {
         hvc_kvm_slot *s = &vm->slot[i];
-        uint64_t from = (uint64_t)((uintptr_t)host - (uintptr_t)s->host);
-        if (s->log && (uintptr_t)host >= (uintptr_t)s->host && from < s->len) {
-            for (uint64_t p = pages(from); p <= pages(from + len - 1); p++) {
-                s->log[p / 64] |= bit_of(p);
-            }
+        uintptr_t begin = (uintptr_t)host, at = (uintptr_t)s->host;
+        if (!s->log || begin + (len - 1) < at || begin > at + (s->len - 1)) {
+            continue;
+        }
+        /* other mappings of the same memory begin and end elsewhere */
+        uint64_t from = begin > at ? begin - at : 0;
+        uint64_t to = earlier(begin + (len - 1) - at, s->len - 1);
+        for (uint64_t p = pages(from); p <= pages(to); p++) {
+            s->log[p / 64] |= bit_of(p);
         }
     }
 }
@@ -333,11 +345,6 @@ static int apply(bk_vm *vm, step *t, hvcore_error *err)
     return rc;
 }
 
-static bool meets(const hvc_kvm_slot *s, uint64_t gpa, uint64_t last)
-{
-    return s->len && s->gpa <= last && s->gpa + (s->len - 1) >= gpa;
-}
-
 /* All that needs memory, before anything changes. */
 static int prepare(bk_vm *vm, uint64_t gpa, uint64_t last, uint32_t prot, steps *ts,
                    hvcore_error *err)
@@ -385,14 +392,24 @@ static void drop_logs(steps *ts, bool changed)
     }
 }
 
+/* How many slots more there will be than the one that is cut, at least 0. */
+static uint32_t more_slots(const hvc_kvm_slot *s, uint64_t gpa, uint64_t last, uint32_t prot)
+{
+    uint32_t pieces = (s->gpa < gpa) + (prot != 0) + (s->gpa + (s->len - 1) > last);
+    return pieces > 1 ? pieces - 1 : 0;
+}
+
 static int change(bk_vm *vm, uint64_t gpa, uint64_t len, uint32_t prot, hvcore_error *err)
 {
     uint64_t last = gpa + (len - 1);
-    uint32_t cuts = 0;
+    uint32_t cuts = 0, more = 0;
     for (uint32_t i = 0; i < vm->count; i++) {
-        cuts += meets(&vm->slot[i], gpa, last);
+        if (meets(&vm->slot[i], gpa, last)) {
+            cuts++;
+            more += more_slots(&vm->slot[i], gpa, last, prot);
+        }
     }
-    int rc = reserve(vm, 2 * cuts, err);
+    int rc = reserve(vm, more, err);
     if (rc || !cuts) {
         return rc;
     }

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kvm backend on riscv64: what a VM and a vCPU begin with, exits and their answers, interrupt
- * input, debugging, duties. Registers are in riscv64_regs.c, exceptions that the VMM gives the guest
- * in riscv64_trap.c, the kernel's interrupt controller in riscv64_aia.c.
+ * input, debugging, duties. Registers are in riscv64_regs.c, exceptions that the VMM gives the
+ * guest in riscv64_trap.c, the kernel's interrupt controller in riscv64_aia.c.
  */
-#include <hvcore/firmware/sbi.h>
-
 #include "backends/kvm/kvm.h"
 #include "lib/arch/riscv64.h"
 
-/* ---- what the kernel does, whatever a policy says ------------------------------------------------ */
+/* ---- what the kernel does, whatever a policy says -------------------------------------------- */
 
 /*
- * No capability says it (arch/riscv/kvm/vcpu_config.c, vcpu_exit.c). What is not here ends KVM_RUN.
- * Illegal instructions are delegated or, in older kernels, redirected: the guest cannot tell.
+ * No capability says it (arch/riscv/kvm/vcpu_config.c, vcpu_exit.c). Illegal instructions are
+ * delegated or, by older kernels, redirected: the guest cannot tell. Fetches that fail below the
+ * guest's own tables (1, 20) are redirected by newer kernels only, so nothing is promised of them.
+ * What is not here ends KVM_RUN.
  */
 static const uint8_t fixed[HVCORE_RISCV64_CAUSES] = {
     [HVCORE_RISCV64_INSN_MISALIGNED] = HVCORE_DO_DELEGATE,
-    [HVCORE_RISCV64_INSN_ACCESS] = HVCORE_DO_REDIRECT,
     [HVCORE_RISCV64_ILLEGAL_INSN] = HVCORE_DO_DELEGATE,
     [HVCORE_RISCV64_BREAKPOINT] = HVCORE_DO_DELEGATE,
     [HVCORE_RISCV64_LOAD_MISALIGNED] = HVCORE_DO_REDIRECT,
@@ -44,7 +43,7 @@ void hvc_kvm_arch_info(int sys, hvcore_backend_info *info)
     }
 }
 
-/* ---- VM ------------------------------------------------------------------------------------------ */
+/* ---- VM -------------------------------------------------------------------------------------- */
 
 int hvc_kvm_arch_type(int sys, const hvcore_vm_opts *opts, unsigned long *type, hvcore_error *err)
 {
@@ -71,7 +70,7 @@ void hvc_kvm_arch_drop(bk_vm *vm)
     (void)vm; /* nothing that is not the kernel's */
 }
 
-/* ---- vCPU ---------------------------------------------------------------------------------------- */
+/* ---- vCPU ------------------------------------------------------------------------------------ */
 
 /* Extensions of HVCORE_RISCV64_ISA_*. MISALIGNED is the host's affair: KVM has no say in it. */
 static const struct extension {
@@ -162,10 +161,7 @@ int hvc_kvm_arch_vcpu_flags(const bk_vm *vm, uint32_t flags, hvcore_error *err)
 
 int hvc_kvm_arch_vcpu_init(bk_vcpu *v, uint32_t flags, hvcore_error *err)
 {
-    uint64_t sstc = 0;
     v->arch.position = v->vm->arch.made++;
-    hvc_kvm_get_one(v, HVC_KVM_RISCV64_ISA(KVM_RISCV_ISA_EXT_SSTC), &sstc);
-    v->arch.sstc = sstc;
     int rc = apply_isa(v, err);
     if (!rc) {
         rc = apply_sbi(v, err);
@@ -176,7 +172,7 @@ int hvc_kvm_arch_vcpu_init(bk_vcpu *v, uint32_t flags, hvcore_error *err)
     return rc ? rc : apply_state(v, flags, err);
 }
 
-/* ---- exits --------------------------------------------------------------------------------------- */
+/* ---- exits ----------------------------------------------------------------------------------- */
 
 void hvc_kvm_arch_seen(bk_vcpu *v, hvcore_event *event)
 {
@@ -259,7 +255,7 @@ int hvc_kvm_arch_answer(bk_vcpu *v, const uint64_t value[HVCORE_BK_ANSWERS])
     return 0;
 }
 
-/* ---- interrupt input ------------------------------------------------------------------------------ */
+/* ---- interrupt input ------------------------------------------------------------------------- */
 
 int hvc_kvm_arch_vcpu_irq(bk_vcpu *v, uint32_t irq, uint32_t level)
 {
@@ -288,7 +284,7 @@ int hvc_kvm_arch_enter(bk_vcpu *v)
     return 0;
 }
 
-/* ---- debugging ------------------------------------------------------------------------------------ */
+/* ---- debugging ------------------------------------------------------------------------------- */
 
 /* The kernel checks no flags: it would ignore steps and points without a word. */
 int hvc_kvm_arch_debug(bk_vcpu *v, const hvcore_debug_opts *opts, hvcore_error *err)
@@ -306,7 +302,7 @@ int hvc_kvm_arch_debug(bk_vcpu *v, const hvcore_debug_opts *opts, hvcore_error *
                : 0;
 }
 
-/* ---- duties --------------------------------------------------------------------------------------- */
+/* ---- duties ---------------------------------------------------------------------------------- */
 
 static const struct duty {
     uint32_t source;
@@ -331,7 +327,7 @@ static const char *fwft(bk_vm *vm)
     uint64_t enable = 0;
     bk_vcpu *v = hvc_kvm_some_vcpu(vm);
     if (!v) {
-        return "not asked, there is no vCPU";
+        return "no vCPU to ask";
     }
     return !hvc_kvm_get_one(v, id, &enable) && enable ? "there" : "not there";
 }
@@ -345,11 +341,11 @@ int hvc_kvm_arch_duty(bk_vm *vm, uint32_t duty, hvcore_duty_info *info, hvcore_e
         return 0;
     }
     info->source = HVCORE_DUTY_BY_KERNEL;
-    hvc_format(
-        info->why, sizeof(info->why),
-        "The kernel's release fixes hedeleg and no capability tells how: illegal instructions "
-        "are delegated or redirected. SBI FWFT's switch for misaligned accesses: %s.",
-        fwft(vm));
+    hvc_format(info->why, sizeof(info->why),
+               "Fixed by the kernel's release, no capability tells how: illegal instructions are "
+               "delegated or redirected, fetches outside memory redirected or fatal. SBI FWFT's "
+               "misaligned switch: %s.",
+               fwft(vm));
     return 0;
 }
 

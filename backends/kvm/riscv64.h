@@ -4,7 +4,6 @@
 #define HVC_KVM_RISCV64_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct hvc_kvm_arch_vm {
@@ -17,7 +16,6 @@ typedef struct hvc_kvm_arch_vcpu {
     uint32_t position;         /* the kernel counts IMSICs in the order the vCPUs were made */
     _Atomic uint32_t external; /* level of the external interrupt; any thread */
     uint32_t driven;           /* what KVM has been told of it */
-    bool sstc;                 /* the host has stimecmp: it cannot be taken from a guest */
 } hvc_kvm_arch_vcpu;
 
 /* Between the files of this architecture. */

@@ -16,7 +16,7 @@ enum { PC = 32, SIZE = 8, FCSR_BITS = 0xff };
 #define FCSR (KVM_REG_RISCV | KVM_REG_SIZE_U32 | (uint64_t)KVM_REG_RISCV_FP_D | UINT64_C(32))
 
 /* What a row, or a class, is like; bits. */
-enum kind { PLAIN = 0, FLOAT = 1, READ_ONLY = 2, BOOLEAN = 4, STIMECMP = 8, SIP = 16 };
+enum kind { PLAIN = 0, FLOAT = 1, READ_ONLY = 2, BOOLEAN = 4, STIMECMP = 8 };
 
 typedef struct row {
     uint32_t cls, index;
@@ -38,7 +38,7 @@ static const row rows[] = {
     {HVCORE_REG_CSR, 0x241, HVC_KVM_RISCV64_CSR(sepc), PLAIN},
     {HVCORE_REG_CSR, 0x242, HVC_KVM_RISCV64_CSR(scause), PLAIN},
     {HVCORE_REG_CSR, 0x243, HVC_KVM_RISCV64_CSR(stval), PLAIN},
-    {HVCORE_REG_CSR, 0x244, HVC_KVM_RISCV64_CSR(sip), SIP},
+    {HVCORE_REG_CSR, 0x244, HVC_KVM_RISCV64_CSR(sip), PLAIN},
     {HVCORE_REG_CSR, 0x24d, TIMER(compare), STIMECMP},
     {HVCORE_REG_CSR, 0x280, HVC_KVM_RISCV64_CSR(satp), PLAIN},
     {HVCORE_REG_CSR, 0xc01, TIMER(time), PLAIN},
@@ -140,10 +140,16 @@ int hvc_kvm_arch_reg_get(bk_vcpu *v, hvcore_reg reg, void *value)
     return rc;
 }
 
-/* What a value may be. The timer's compare has nobody behind it without Sstc: the guest asks SBI. */
-static int check(const bk_vcpu *v, const row *r, uint64_t *value)
+static bool sstc(bk_vcpu *v)
 {
-    if (r->kind & READ_ONLY || (r->kind & STIMECMP && !v->arch.sstc)) {
+    uint64_t is = 0;
+    return !hvc_kvm_get_one(v, HVC_KVM_RISCV64_ISA(KVM_RISCV_ISA_EXT_SSTC), &is) && is;
+}
+
+/* What a value may be. Without Sstc nobody looks at the timer's compare: a guest asks SBI. */
+static int check(bk_vcpu *v, const row *r, uint64_t *value)
+{
+    if (r->kind & READ_ONLY || (r->kind & STIMECMP && !sstc(v))) {
         return -HVCORE_E_UNSUPPORTED;
     }
     if ((r->kind & BOOLEAN && *value > 1) ||
@@ -171,11 +177,5 @@ int hvc_kvm_arch_reg_set(bk_vcpu *v, hvcore_reg reg, const void *value)
     if (rc) {
         return rc;
     }
-    if (hvc_kvm_set_one(v, r.id, &word)) {
-        return code(v, &r, "KVM_SET_ONE_REG", true);
-    }
-    if (r.kind & SIP) {
-        v->arch.driven = 1; /* it has replaced what the input said: tell it anew */
-    }
-    return 0;
+    return hvc_kvm_set_one(v, r.id, &word) ? code(v, &r, "KVM_SET_ONE_REG", true) : 0;
 }

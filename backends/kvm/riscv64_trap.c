@@ -20,7 +20,7 @@ static int failed(hvcore_error *err, bool write)
     return hvc_kvm_fail(err, write ? "KVM_SET_ONE_REG" : "KVM_GET_ONE_REG");
 }
 
-/* ---- taking an instruction back ------------------------------------------------------------------- */
+/* ---- taking an instruction back -------------------------------------------------------------- */
 
 static int read_core(bk_vcpu *v, uint64_t core[CORE_REGS], hvcore_error *err)
 {
@@ -69,7 +69,7 @@ static int take_back(bk_vcpu *v, hvcore_error *err)
     return rc ? rc : write_changed(v, before, after, err);
 }
 
-/* ---- trap entry ----------------------------------------------------------------------------------- */
+/* ---- trap entry ------------------------------------------------------------------------------ */
 
 /* The registers of hvcore_redirect. henvcfg: no guest of KVM has double traps. */
 typedef struct entry {
@@ -133,10 +133,10 @@ int hvc_kvm_arch_inject(bk_vcpu *v, const hvcore_inject *what, hvcore_error *err
     return trap(v, what->cause, what->tval, err);
 }
 
-/* ---- "there is no such thing" --------------------------------------------------------------------- */
+/* ---- "there is no such thing" ---------------------------------------------------------------- */
 
-/* stval is the virtual address or zero (Priv. 12.1.10): the kernel tells the physical one alone, and
- * they are the same without translation. */
+/* stval is the virtual address or zero (Priv. 12.1.10): the kernel tells the physical one alone,
+ * and they are the same without translation. */
 static int deny_access(bk_vcpu *v, hvcore_error *err)
 {
     const struct kvm_run *r = v->run;

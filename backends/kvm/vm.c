@@ -36,12 +36,17 @@ static const struct need {
     {KVM_CAP_DESTROY_MEMORY_REGION_WORKS, "KVM_CAP_DESTROY_MEMORY_REGION_WORKS"},
     {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
     {KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE"},
+    {KVM_CAP_NR_MEMSLOTS, "KVM_CAP_NR_MEMSLOTS"},
 };
 
 static int check_needs(int fd, hvcore_error *err)
 {
     for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
-        if (!hvc_kvm_cap(fd, needs[i].cap)) {
+        int has = hvc_kvm_ask(fd, needs[i].cap, err);
+        if (has < 0) {
+            return has;
+        }
+        if (!has) {
             return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_KVM,
                             "This kernel's KVM lacks %s (%d), which the kvm backend needs: use a "
                             "newer kernel, or the backend \"bare\".",
@@ -78,11 +83,20 @@ static int make_vm(bk_vm *vm, const hvcore_vm_opts *opts, hvcore_error *err)
         return rc;
     }
     int size = hvc_kvm_ioctl_value(vm->sys, KVM_GET_VCPU_MMAP_SIZE, 0);
-    if (size < (int)sizeof(struct kvm_run)) {
+    if (size < 0) {
         return hvc_kvm_fail(err, "KVM_GET_VCPU_MMAP_SIZE");
     }
+    if (size < (int)sizeof(struct kvm_run)) {
+        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_KVM,
+                        "This kernel's struct kvm_run has %d bytes, fewer than any since Linux 6.1.",
+                        size);
+    }
+    int slots = hvc_kvm_ask(vm->fd, KVM_CAP_NR_MEMSLOTS, err);
+    if (slots < 0) {
+        return slots;
+    }
     vm->run_size = (size_t)size;
-    vm->slots = (uint32_t)hvc_kvm_cap(vm->fd, KVM_CAP_NR_MEMSLOTS);
+    vm->slots = (uint32_t)slots;
     vm->readonly = hvc_kvm_cap(vm->fd, KVM_CAP_READONLY_MEM);
     return hvc_kvm_arch_vm_init(vm, opts, err);
 }

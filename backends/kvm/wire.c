@@ -16,6 +16,16 @@ static int no_line(const bk_vm *vm, uint32_t line, hvcore_error *err)
                     line);
 }
 
+/* 0: the kernel has it. */
+static int check_cap(const bk_vm *vm, int cap, const char *name, hvcore_error *err)
+{
+    int has = hvc_kvm_ask(vm->fd, cap, err);
+    return has ? (has < 0 ? has : 0)
+               : hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_KVM,
+                          "This kernel's KVM lacks %s (%d): use a newer one, or do without.", name,
+                          cap);
+}
+
 int hvc_kvm_irqfd(bk_vm *vm, uint32_t line, int fd, int resample, uint32_t attach,
                   hvcore_error *err)
 {
@@ -23,11 +33,12 @@ int hvc_kvm_irqfd(bk_vm *vm, uint32_t line, int fd, int resample, uint32_t attac
     if (!hvc_kvm_arch_is_line(vm, line)) {
         return no_line(vm, line, err);
     }
-    if (!hvc_kvm_cap(vm->fd, KVM_CAP_IRQFD) ||
-        (resample >= 0 && !hvc_kvm_cap(vm->fd, KVM_CAP_IRQFD_RESAMPLE))) {
-        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_KVM,
-                        "This kernel's KVM lacks %s.",
-                        resample >= 0 ? "KVM_CAP_IRQFD_RESAMPLE (82)" : "KVM_CAP_IRQFD (32)");
+    int rc = check_cap(vm, KVM_CAP_IRQFD, "KVM_CAP_IRQFD", err);
+    if (!rc && resample >= 0) {
+        rc = check_cap(vm, KVM_CAP_IRQFD_RESAMPLE, "KVM_CAP_IRQFD_RESAMPLE", err);
+    }
+    if (rc) {
+        return rc;
     }
     if (!attach) {
         irqfd.flags = KVM_IRQFD_FLAG_DEASSIGN;
@@ -67,11 +78,12 @@ int hvc_kvm_ioevent(bk_vm *vm, const hvcore_ioevent *e, hvcore_error *err)
                  (e->flags & HVCORE_IOEVENT_MATCH ? (uint32_t)KVM_IOEVENTFD_FLAG_DATAMATCH : 0) |
                  (e->flags & HVCORE_IOEVENT_REMOVE ? (uint32_t)KVM_IOEVENTFD_FLAG_DEASSIGN : 0),
     };
-    if (!hvc_kvm_cap(vm->fd, KVM_CAP_IOEVENTFD) ||
-        (!e->width && !hvc_kvm_cap(vm->fd, KVM_CAP_IOEVENTFD_ANY_LENGTH))) {
-        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_KVM,
-                        "This kernel's KVM lacks %s.",
-                        e->width ? "KVM_CAP_IOEVENTFD (36)" : "KVM_CAP_IOEVENTFD_ANY_LENGTH (122)");
+    int rc = check_cap(vm, KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD", err);
+    if (!rc && !e->width) {
+        rc = check_cap(vm, KVM_CAP_IOEVENTFD_ANY_LENGTH, "KVM_CAP_IOEVENTFD_ANY_LENGTH", err);
+    }
+    if (rc) {
+        return rc;
     }
     if (hvc_kvm_ioctl(vm->fd, KVM_IOEVENTFD, &io) == 0) {
         return 0;
@@ -132,15 +144,15 @@ static int read_stat(int fd, uint32_t index, hvcore_kernel_stat *stat)
 int hvc_kvm_stat(bk_vm *vm, bk_vcpu *v, uint32_t index, hvcore_kernel_stat *stat,
                  hvcore_error *err)
 {
-    if (!hvc_kvm_cap(vm->fd, KVM_CAP_BINARY_STATS_FD)) {
-        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_KVM,
-                        "This kernel's KVM lacks KVM_CAP_BINARY_STATS_FD (203).");
+    int rc = check_cap(vm, KVM_CAP_BINARY_STATS_FD, "KVM_CAP_BINARY_STATS_FD", err);
+    if (rc) {
+        return rc;
     }
     int fd = hvc_kvm_ioctl_value(v ? v->fd : vm->fd, KVM_GET_STATS_FD, 0);
     if (fd < 0) {
         return hvc_kvm_fail(err, "KVM_GET_STATS_FD");
     }
-    int rc = read_stat(fd, index, stat);
+    rc = read_stat(fd, index, stat);
     if (rc < 0) {
         rc = hvc_kvm_fail(err, "reading KVM's statistics");
     } else if (rc) {

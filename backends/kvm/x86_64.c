@@ -98,7 +98,11 @@ static void number(struct kvm_cpuid2 *c, uint32_t index)
 
 int hvc_kvm_arch_vcpu_flags(const bk_vm *vm, uint32_t flags, hvcore_error *err)
 {
-    (void)vm;
+    if (vm->arch.irqchip && !vm->lines) {
+        return hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_KVM,
+                        "Half of the interrupt controller is there, since making the rest failed: "
+                        "hvcore_irqchip_create() first.");
+    }
     if (flags & HVCORE_VCPU_OFF) {
         return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_KVM,
                         "On x86_64 a vCPU is not off: with HVCORE_IRQCHIP_PC all but the first one "
@@ -169,6 +173,7 @@ static int step_from_here(bk_vcpu *v)
     int rc = hvc_kvm_x86_64_regs_flush(v);
     if (!rc && hvc_kvm_ioctl(v->fd, KVM_SET_GUEST_DEBUG, &v->arch.debug) < 0) {
         rc = hvc_kvm_failed(v, "KVM_SET_GUEST_DEBUG");
+        v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS; /* again the next time */
     }
     return rc;
 }
@@ -181,7 +186,7 @@ int hvc_kvm_arch_enter(bk_vcpu *v)
         return rc;
     }
     v->arch.io_index = 0;
-    v->arch.have = v->run->kvm_valid_regs; /* once KVM_RUN has come back */
+    hvc_kvm_x86_64_regs_enter(v);
     if (vector >= 0 && v->run->ready_for_interrupt_injection) {
         struct kvm_interrupt irq = {.irq = (uint32_t)vector};
         if (hvc_kvm_ioctl(v->fd, KVM_INTERRUPT, &irq) < 0) {
@@ -216,9 +221,10 @@ int hvc_kvm_arch_irqchip(bk_vm *vm, const hvcore_irqchip_opts *o, hvcore_error *
                         "The local APICs come with the vCPUs: make the interrupt controller before "
                         "the first vCPU.");
     }
-    if (hvc_kvm_ioctl_value(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0) {
+    if (!vm->arch.irqchip && hvc_kvm_ioctl_value(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0) {
         return hvc_kvm_fail(err, "KVM_CREATE_IRQCHIP");
     }
+    vm->arch.irqchip = 1;
     return hvc_kvm_ioctl(vm->fd, KVM_CREATE_PIT2, &pit) < 0 ? hvc_kvm_fail(err, "KVM_CREATE_PIT2")
                                                             : 0;
 }
@@ -243,6 +249,7 @@ bool hvc_kvm_arch_is_line(const bk_vm *vm, uint32_t line)
 void hvc_kvm_arch_seen(bk_vcpu *v, hvcore_event *event)
 {
     const struct kvm_run *r = v->run;
+    v->arch.have = (uint32_t)r->kvm_valid_regs; /* they have come with the exit */
     if (!(v->arch.have & KVM_SYNC_X86_REGS)) {
         return;
     }
@@ -250,6 +257,15 @@ void hvc_kvm_arch_seen(bk_vcpu *v, hvcore_event *event)
     event->have |= HVCORE_HAVE_PC;
     /* a store's registers are written back before user space sees it */
     v->last.advanced = r->exit_reason == KVM_EXIT_MMIO && r->mmio.is_write;
+}
+
+/* Items of a known size, all of them in what is mapped. */
+static bool io_ok(const bk_vcpu *v)
+{
+    const struct kvm_run *r = v->run;
+    uint64_t at = r->io.data_offset, len = (uint64_t)r->io.count * r->io.size;
+    return (r->io.size == 1 || r->io.size == 2 || r->io.size == 4) && len &&
+           at <= v->vm->run_size && len <= v->vm->run_size - at;
 }
 
 static void *io_item(bk_vcpu *v, uint32_t index)
@@ -329,7 +345,8 @@ bool hvc_kvm_arch_exit(bk_vcpu *v, hvcore_event *event, int *rc)
         [KVM_EXIT_X86_WRMSR] = on_msr,
     };
     uint32_t reason = v->run->exit_reason;
-    if (reason >= sizeof(exits) / sizeof(exits[0]) || !exits[reason]) {
+    if (reason >= sizeof(exits) / sizeof(exits[0]) || !exits[reason] ||
+        (reason == KVM_EXIT_IO && !io_ok(v))) {
         return false;
     }
     *rc = exits[reason](v, event);
@@ -452,9 +469,10 @@ int hvc_kvm_arch_debug(bk_vcpu *v, const hvcore_debug_opts *o, hvcore_error *err
                 (o->flags & HVCORE_DEBUG_BREAKPOINTS ? (uint32_t)KVM_GUESTDBG_USE_SW_BP : 0) |
                 (o->count ? (uint32_t)KVM_GUESTDBG_USE_HW_BP : 0);
     d.control |= d.control ? (uint32_t)KVM_GUESTDBG_ENABLE : 0;
-    if (hvc_kvm_x86_64_regs_flush(v)) {
+    int rc = hvc_kvm_x86_64_regs_flush(v);
+    if (rc) {
         hvc_kvm_why(v, err);
-        return -HVCORE_E_SYS;
+        return rc;
     }
     if (hvc_kvm_ioctl(v->fd, KVM_SET_GUEST_DEBUG, &d) < 0) {
         return hvc_kvm_fail(err, "KVM_SET_GUEST_DEBUG");
@@ -465,35 +483,43 @@ int hvc_kvm_arch_debug(bk_vcpu *v, const hvcore_debug_opts *o, hvcore_error *err
 
 /* ---- duties ------------------------------------------------------------------------------------- */
 
-static void apf(bk_vm *vm, hvcore_duty_info *info)
+static int apf(bk_vm *vm, hvcore_duty_info *info, hvcore_error *err)
 {
-    bool has = hvc_kvm_cap(vm->fd, KVM_CAP_ASYNC_PF) && hvc_kvm_cap(vm->fd, KVM_CAP_ASYNC_PF_INT);
+    int has = hvc_kvm_ask(vm->fd, KVM_CAP_ASYNC_PF, err);
+    has = has > 0 ? hvc_kvm_ask(vm->fd, KVM_CAP_ASYNC_PF_INT, err) : has;
+    if (has < 0) {
+        return has;
+    }
     info->source = has ? HVCORE_DUTY_BY_KERNEL : HVCORE_DUTY_BY_NOBODY;
     hvc_format(info->why, sizeof(info->why), "%s",
                has ? "KVM_CAP_ASYNC_PF and _INT are there; the guest switches it on by MSRs, and "
                      "needs the kernel's local APIC (HVCORE_IRQCHIP_PC)."
                    : "KVM_CAP_ASYNC_PF (59) or KVM_CAP_ASYNC_PF_INT (183) is not there.");
+    return 0;
 }
 
-static void step(bk_vm *vm, hvcore_duty_info *info)
+static int step(bk_vm *vm, hvcore_duty_info *info, hvcore_error *err)
 {
-    bool has = hvc_kvm_cap(vm->fd, KVM_CAP_SET_GUEST_DEBUG);
+    int has = hvc_kvm_ask(vm->fd, KVM_CAP_SET_GUEST_DEBUG, err);
+    if (has < 0) {
+        return has;
+    }
     info->source = has ? HVCORE_DUTY_BY_KERNEL : HVCORE_DUTY_BY_NOBODY;
     hvc_format(info->why, sizeof(info->why), "KVM_CAP_SET_GUEST_DEBUG (23) is %sthere.",
                has ? "" : "not ");
+    return 0;
 }
 
 int hvc_kvm_arch_duty(bk_vm *vm, uint32_t duty, hvcore_duty_info *info, hvcore_error *err)
 {
-    (void)err;
     if (duty == HVCORE_DUTY_APF) {
-        apf(vm, info);
-    } else if (duty == HVCORE_DUTY_STEP) {
-        step(vm, info);
-    } else {
-        info->source = HVCORE_DUTY_BY_NOT_APPLICABLE;
-        hvc_format(info->why, sizeof(info->why), "There is no such thing on x86_64.");
+        return apf(vm, info, err);
     }
+    if (duty == HVCORE_DUTY_STEP) {
+        return step(vm, info, err);
+    }
+    info->source = HVCORE_DUTY_BY_NOT_APPLICABLE;
+    hvc_format(info->why, sizeof(info->why), "There is no such thing on x86_64.");
     return 0;
 }
 

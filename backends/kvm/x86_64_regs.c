@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Registers on x86_64. The general ones come with each exit in kvm_run (KVM_CAP_SYNC_REGS) and cost
- * nothing; segment and control registers come with each exit once somebody has asked for one. MSRs
- * are a system call each.
+ * nothing; segment and control registers cost some hundred nanoseconds, and come with each exit
+ * while somebody asks for one at least at every 16th. MSRs are a system call each.
  */
 #include <asm/kvm.h>
 
 #include "backends/kvm/kvm.h"
+#include "lib/host/mem.h"
 
 typedef struct kvm_sync_regs sync_regs;
 
@@ -28,17 +29,32 @@ static const part general = {KVM_SYNC_X86_REGS,    KVM_GET_REGS,   KVM_SET_REGS,
 static const part special = {KVM_SYNC_X86_SREGS,    KVM_GET_SREGS,   KVM_SET_SREGS,
                              offsetof(sync_regs, sregs), "KVM_GET_SREGS", "KVM_SET_SREGS"};
 
-/* The part is the guest's now, and comes with each exit from now on. */
+/* The part is the guest's now, and comes with each exit from now on; if it cannot, nothing tells when
+ * it has changed. */
 static int have(bk_vcpu *v, const part *p)
 {
-    if (!(v->arch.have & p->bit)) {
+    if (!(v->arch.have & v->vm->arch.sync & p->bit)) {
         if (hvc_kvm_ioctl(v->fd, p->get, (char *)regs_of(v) + p->at) < 0) {
             return hvc_kvm_failed(v, p->get_name);
         }
         v->arch.have |= p->bit;
     }
-    v->run->kvm_valid_regs |= v->vm->arch.sync & p->bit;
+    if (v->vm->has_run) {
+        v->run->kvm_valid_regs |= v->vm->arch.sync & p->bit;
+    }
+    if (p->bit == KVM_SYNC_X86_SREGS) {
+        v->arch.unasked = 0;
+    }
     return 0;
+}
+
+void hvc_kvm_x86_64_regs_enter(bk_vcpu *v)
+{
+    enum { LONG = 16 };
+    if (v->run->kvm_valid_regs & KVM_SYNC_X86_SREGS && ++v->arch.unasked > LONG) {
+        v->run->kvm_valid_regs &= ~(uint64_t)KVM_SYNC_X86_SREGS;
+    }
+    v->arch.have = 0; /* an exit says what it has brought */
 }
 
 /* The part has been changed: the kernel takes it at the next KVM_RUN, or now. */
@@ -58,10 +74,11 @@ static int flush(bk_vcpu *v, const part *p)
     if (!(v->run->kvm_dirty_regs & p->bit)) {
         return 0;
     }
+    if (hvc_kvm_ioctl(v->fd, p->set, (char *)regs_of(v) + p->at) < 0) {
+        return hvc_kvm_failed(v, p->set_name);
+    }
     v->run->kvm_dirty_regs &= ~(uint64_t)p->bit;
-    return hvc_kvm_ioctl(v->fd, p->set, (char *)regs_of(v) + p->at) < 0
-               ? hvc_kvm_failed(v, p->set_name)
-               : 0;
+    return 0;
 }
 
 /* The segments first: an address is made of both. */
@@ -203,7 +220,7 @@ int hvc_kvm_arch_reg_get(bk_vcpu *v, hvcore_reg reg, void *value)
         }
     }
     if (!rc) {
-        hvc_kvm_store(value, word, 8);
+        memcpy(value, &word, sizeof(word));
     }
     return rc;
 }

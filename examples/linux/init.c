@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The only program of a small Linux system on riscv64: it looks at the machine, makes every
+ * The only program of a small Linux system: it looks at the machine, makes every
  * processor work, makes mistakes and survives them, and switches the machine off. One line for each
  * thing that it looks at; the last one counts them. How to build it: mkinitramfs.
+ *
+ * `nofetch` on the kernel's command line leaves one mistake out, a fetch from where there is nothing:
+ * KVM of Linux 6.12 ends a riscv64 guest whose user code makes it.
  */
+#include "arch.h"
 #include "init.h"
 
 #include <stdarg.h>
@@ -65,7 +69,7 @@ static void look_at_kernel(void)
     struct utsname u = {0};
 
     uname(&u);
-    check(strcmp(u.machine, "riscv64") == 0, "kernel %s %s %s", u.sysname, u.release, u.machine);
+    check(strcmp(u.machine, ARCH_NAME) == 0, "kernel %s %s %s", u.sysname, u.release, u.machine);
 }
 
 static unsigned char pattern(size_t at)
@@ -122,14 +126,18 @@ static void mount_all(void)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    int fetches = ARCH_FETCHES;
+
+    for (int i = 1; i < argc; i++)
+        fetches &= strcmp(argv[i], "nofetch") != 0;
     mount_all();
     look_at_kernel();
     look_at_memory();
     look_at_timer();
     look_at_processors();
-    make_mistakes();
+    make_mistakes(fetches);
     printf("init: %u right, %u wrong\n", right, wrong);
     fflush(stdout);
     sync();

@@ -9,7 +9,7 @@ void check(int ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Memory that children inherit and share. */
 void *shared_memory(unsigned long size);
 
-void look_at_processors(void); /* processors.c */
-void make_mistakes(void);      /* mistakes.c */
+void look_at_processors(void);   /* processors.c */
+void make_mistakes(int fetches); /* mistakes.c; fetches: also from where there is nothing */
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every processor works, they wake each other, and code that changes is seen by all. */
+#include "arch.h"
 #include "init.h"
 
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/cachectl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -112,14 +112,6 @@ static void wake(int cpu)
 
 /* --- code that changes ----------------------------------------------------------------------- */
 
-/* li a0, VALUE; ret */
-static void write_code(uint32_t *code, uint32_t value)
-{
-    code[0] = value << 20 | 0x513;
-    code[1] = 0x8067;
-    __riscv_flush_icache(code, code + 2, 0);
-}
-
 /* The code is written on processor 0 and called on `cpu`. */
 static void patch(int cpu)
 {
@@ -131,7 +123,7 @@ static void patch(int cpu)
         return check(0, "memory for code");
     for (int i = 0; i < PATCHES; i++) {
         pin(0);
-        write_code(code, (uint32_t)i);
+        arch_write_code(code, (uint32_t)i);
         pin(cpu);
         good += ((int (*)(void))code)() == i;
     }

@@ -17,8 +17,8 @@ HVCORE_BEGIN
  * controller) is set whatever is written. On kvm there are also vsip (0x244) and time (0xc01), but
  * neither hvip nor henvcfg; class 7 what the kernel makes of the hart (HVCORE_REG_CONFIG_*), to be
  * read only; classes 8 and 9, the index is the kernel's number of an extension of the ISA
- * (KVM_RISCV_ISA_EXT_*) or of SBI (KVM_RISCV_SBI_EXT_*): 1 if the guest has it, 0 if not, and no such
- * register if the host has not; writable before the first run as far as the kernel lets one.
+ * (KVM_RISCV_ISA_EXT_*) or of SBI (KVM_RISCV_SBI_EXT_*): 1 if the guest has it, 0 if not, and no
+ * such register if the host has not; writable before the first run as far as the kernel lets one.
  *
  * arm64: class 1 holds x0 to x30, then sp_el0 (31), pc (32), pstate (33), sp_el1 (34); class 2 the
  * system registers, the index is op0 << 14 | op1 << 11 | CRn << 7 | CRm << 3 | op2 (DDI0487 C5.1.2);
@@ -56,7 +56,7 @@ enum hvcore_reg_config {
     HVCORE_REG_CONFIG_MVENDORID = 6, /**< of the host, as SBI tells the guest */
     HVCORE_REG_CONFIG_MARCHID = 7,
     HVCORE_REG_CONFIG_MIMPID = 8,
-    HVCORE_REG_CONFIG_IMSIC_IDS = 9  /**< interrupt identities of the kernel's IMSICs, once there is
+    HVCORE_REG_CONFIG_IMSIC_IDS = 9 /**< interrupt identities of the kernel's IMSICs, once there is
                                           HVCORE_IRQCHIP_AIA */
 };
 

@@ -12,28 +12,28 @@
 #include "lib/core/reg.h"
 #include "lib/run/run.h"
 
+/* From then on the instruction is owed, until the kernel has ended a run: one that fails may not
+ * have taken the answer up. */
 int hvc_kernel_answer(hvcore_vcpu *v)
 {
     if (!v->pending.filled) {
-        v->owed = 0;
         return 0;
     }
     int rc = v->kernel->answer(v->bk, v->pending.value);
     if (!rc) {
         v->pending = (hvc_pending){0};
-        v->owed = 0;
+        v->owed = 1;
     }
     return hvc_backend_code(rc);
 }
 
 int hvc_kernel_settle(hvcore_vcpu *v)
 {
-    uint32_t owed = v->owed || v->pending.filled;
     int rc = hvc_kernel_answer(v);
-    if (!rc && owed) {
+    if (!rc && v->owed) {
         rc = hvc_backend_code(v->kernel->settle(v->bk));
+        v->owed = rc != 0;
     }
-    v->owed = rc != 0;
     return rc;
 }
 
@@ -174,5 +174,6 @@ int hvc_kernel_event(hvcore_vcpu *v)
         [HVCORE_EVENT_SYSTEM] = on_system, [HVCORE_EVENT_DEBUG] = on_debug,
         [HVCORE_EVENT_MEMORY] = on_memory, [HVCORE_EVENT_CRASH] = on_crash,
     };
+    v->owed = 0;
     return on_event[v->event.kind](v);
 }

@@ -4,6 +4,7 @@
 
 bench_programs = \
 	tests/bench/at_bench \
+	tests/bench/kvm_bench \
 	tests/bench/run_bench \
 	tests/bench/units_bench \
 	tests/bench/walk_bench
@@ -15,6 +16,7 @@ EXTRA_DIST += tests/bench/bench.h tests/bench/machines tests/bench/program.c
 tests_bench_run_bench_CPPFLAGS = $(AM_CPPFLAGS) $(UNICORN_CFLAGS)
 tests_bench_run_bench_LDADD = lib/libhvcore.la $(UNICORN_LIBS) -lm
 
+tests_bench_kvm_bench_LDADD = lib/libhvcore.la -lm
 tests_bench_at_bench_LDADD = lib/libhvcore-all.la -lm
 tests_bench_walk_bench_LDADD = lib/libhvcore-all.la -lm
 tests_bench_units_bench_LDADD = lib/libhvcore-all.la $(JSON_C_LIBS) -lm

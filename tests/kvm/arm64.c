@@ -48,6 +48,38 @@ static const struct store {
 };
 enum { LOADS = sizeof(loads) / sizeof(loads[0]), STORES = sizeof(stores) / sizeof(stores[0]) };
 
+/*
+ * Linux 6.12 forgets the sign of a load that user space answers (mended by 7.2), and does not let it
+ * know either.
+ */
+static bool knows_signs = true;
+
+static uint64_t loaded(const struct load *l)
+{
+    return knows_signs ? l->x0 : LOADED & (UINT64_MAX >> (64 - 8 * l->width));
+}
+
+GUEST(signed_load, "ldrsb x0, [x1]\n str x0, [x29]\n");
+
+static void signs(void)
+{
+    const uint64_t value = 0x80;
+    machine m;
+
+    if (!make(&m, 1))
+        return;
+    LOAD(&m, signed_load);
+    put_u64(m.cpu[0], X(1), MMIO);
+    WANT_EXIT(go(m.cpu[0]), HVCORE_EXIT_MMIO);
+    SAME(hvcore_vcpu_complete(m.cpu[0], &value, 1), 0);
+    knows_signs = get_u64(m.cpu[0], X(0)) != value;
+    if (knows_signs)
+        SAYS(m.cpu[0], UINT64_C(0xffffffffffffff80));
+    unmake(&m);
+    if (!knows_signs)
+        SKIP("this kernel's KVM extends no load that user space answers by its sign");
+}
+
 static void load_access(machine *m)
 {
     LOAD(m, access);
@@ -76,9 +108,9 @@ static void one_load(machine *m, const struct load *l)
     FAILS(hvcore_vcpu_run(m->cpu[0], NULL, &x, NULL), HVCORE_E_STATE);
     SAME(get_u64(m->cpu[0], PC), at);
     SAME(hvcore_vcpu_complete(m->cpu[0], &value, 1), 0);
-    SAME(get_u64(m->cpu[0], X(0)), l->x0); /* a look finishes it */
+    SAME(get_u64(m->cpu[0], X(0)), loaded(l)); /* a look finishes it */
     SAME(get_u64(m->cpu[0], PC), at + 4);
-    SAYS(m->cpu[0], l->x0);
+    SAYS(m->cpu[0], loaded(l));
     SAME(get_u64(m->cpu[0], PC), at + 4);
     put_u64(m->cpu[0], PC, at + 8); /* the store's own step: made once */
 }
@@ -109,10 +141,12 @@ static struct seen {
 
 static uint32_t on_read(void *user, hvcore_vcpu *cpu, uint64_t gpa, uint32_t width, uint64_t *value)
 {
-    const struct load *l = &loads[seen.loads++ % LOADS];
+    const struct load *l = &loads[seen.loads];
 
     (void)cpu;
-    SAME(user == &seen, 1);
+    if (!CHECK(user == &seen && seen.loads < LOADS))
+        return HVCORE_MMIO_EXIT;
+    seen.loads++;
     SAME(gpa, MMIO + l->offset);
     SAME(width, l->width);
     *value = LOADED;
@@ -121,9 +155,12 @@ static uint32_t on_read(void *user, hvcore_vcpu *cpu, uint64_t gpa, uint32_t wid
 
 static uint32_t on_write(void *user, hvcore_vcpu *cpu, uint64_t gpa, uint32_t width, uint64_t value)
 {
-    const struct store *s = &stores[seen.stores++ % STORES];
+    const struct store *s = &stores[seen.stores];
 
-    (void)user, (void)cpu;
+    (void)cpu;
+    if (!CHECK(user == &seen && seen.stores < STORES))
+        return HVCORE_MMIO_EXIT;
+    seen.stores++;
     SAME(gpa, MMIO + s->offset);
     SAME(width, s->width);
     SAME(value, s->data);
@@ -141,7 +178,7 @@ static void mmio_callbacks(void)
     OK(hvcore_vm_mmio_add(m.vm, MMIO, 0x1000, &ops, &seen, NULL, &e));
     load_access(&m);
     for (int i = 0; i < LOADS; i++) {
-        SAYS(m.cpu[0], loads[i].x0);
+        SAYS(m.cpu[0], loaded(&loads[i]));
     }
     SAYS(m.cpu[0], STORED);
     SAME(seen.loads, LOADS);
@@ -288,6 +325,27 @@ static void serror(void)
     unmake(&m);
 }
 
+/* In place of an answer: the load reads 0, the SError waits until the guest lets it come. */
+static void serror_instead(void)
+{
+    hvcore_inject in = HVCORE_INJECT_INIT;
+    machine m;
+
+    if (!make(&m, 1))
+        return;
+    LOAD(&m, touch);
+    put_u64(m.cpu[0], X(1), MMIO);
+    put_u64(m.cpu[0], X(0), LOADED);
+    WANT_EXIT(go(m.cpu[0]), HVCORE_EXIT_MMIO);
+    in.cause = HVCORE_ARM64_INJECT_SERROR;
+    OK(hvcore_vcpu_inject(m.cpu[0], &in, &e));
+    SAME(get_u64(m.cpu[0], PC), RAM + CODE + 4);
+    SAYS(m.cpu[0], 0);
+    put_u64(m.cpu[0], HVCORE_REG_ARM64_PSTATE, 0x2c5); /* without A */
+    TAKES(m.cpu[0], VECTOR_SERROR);
+    unmake(&m);
+}
+
 /* ---- registers ------------------------------------------------------------------------------- */
 
 static void all_registers(void)
@@ -415,6 +473,7 @@ static void registers_in_the_guest(void)
 int main(void)
 {
     static const check_test tests[] = {
+        {"signs", signs},
         {"mmio_exits", mmio_exits},
         {"mmio_callbacks", mmio_callbacks},
         {"denied", denied},
@@ -422,6 +481,7 @@ int main(void)
         {"callback_denies", callback_denies},
         {"nisv", nisv},
         {"serror", serror},
+        {"serror_instead", serror_instead},
         {"all_registers", all_registers},
         {"round_trip", round_trip},
         {"wrong_registers", wrong_registers},

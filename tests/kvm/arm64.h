@@ -184,9 +184,12 @@ static inline const hvcore_exit *go(hvcore_vcpu *cpu)
     return go_for(cpu, LONG_MS);
 }
 
-#define WANT_EXIT(x, why)                                                   \
-    check_that((x)->reason == (why), __FILE__, __LINE__, "exit %s, not %s", \
-               hvcore_exit_reason_name((x)->reason), hvcore_exit_reason_name(why))
+static inline bool exits_with(const hvcore_exit *x, uint32_t reason, int line)
+{
+    return check_that(x->reason == reason, __FILE__, line, "exit %s, not %s",
+                      hvcore_exit_reason_name(x->reason), hvcore_exit_reason_name(reason));
+}
+#define WANT_EXIT(x, reason) exits_with(x, reason, __LINE__)
 
 /* Runs until the guest says something at OUT + at; it says this. */
 static inline bool says_at(hvcore_vcpu *cpu, uint64_t at, uint64_t value, int line)

@@ -43,7 +43,6 @@ static const hvcore_exit *stops(hvcore_vcpu *cpu, uint32_t kind, uint64_t pc)
 
 static void step(void)
 {
-    const uint64_t value = 5;
     machine m;
 
     if (!make(&m, 1))
@@ -56,14 +55,64 @@ static void step(void)
         SAME(x->u.debug.status >> EC_SHIFT, 0x32);
         SAME(get_u64(m.cpu[0], X(0)), i);
     }
-    /* the access, then the step over it */
-    WANT_EXIT(go(m.cpu[0]), HVCORE_EXIT_MMIO);
-    SAME(hvcore_vcpu_complete(m.cpu[0], &value, 1), 0);
-    SAME(get_u64(m.cpu[0], X(1)), value);
-    stops(m.cpu[0], HVCORE_DEBUG_KIND_STEP, AT(BRK));
     OK(set(m.cpu[0], 0, 0, NULL));
     put_u64(m.cpu[0], PC, AT(SAY));
     SAYS(m.cpu[0], 3);
+    unmake(&m);
+}
+
+/* The access, then the step over it, whether or not somebody has looked in between. */
+static void step_over_access(void)
+{
+    const uint64_t value = 5;
+    machine m;
+
+    if (!make(&m, 1))
+        return;
+    for (int look = 0; look < 2; look++) {
+        LOAD(&m, steps);
+        put_u64(m.cpu[0], PC, AT(LDR));
+        OK(set(m.cpu[0], HVCORE_DEBUG_STEP, 0, NULL));
+        WANT_EXIT(go(m.cpu[0]), HVCORE_EXIT_MMIO);
+        SAME(hvcore_vcpu_complete(m.cpu[0], &value, 1), 0);
+        if (look)
+            SAME(get_u64(m.cpu[0], X(1)), value);
+        stops(m.cpu[0], HVCORE_DEBUG_KIND_STEP, AT(BRK));
+        SAME(get_u64(m.cpu[0], X(1)), value);
+        put_u64(m.cpu[0], PC, AT(STORE));
+        stops(m.cpu[0], HVCORE_DEBUG_KIND_STEP, AT(STORE + 1)); /* and then the next one */
+        stops(m.cpu[0], HVCORE_DEBUG_KIND_STEP, AT(STORE + 2));
+        OK(set(m.cpu[0], 0, 0, NULL));
+    }
+    unmake(&m);
+}
+
+/* A callback answers, and a cancel comes at the same time. */
+static uint32_t cancelled_load(void *user, hvcore_vcpu *cpu, uint64_t gpa, uint32_t width,
+                               uint64_t *value)
+{
+    (void)user, (void)gpa, (void)width;
+    *value = 6;
+    SAME(hvcore_vcpu_cancel(cpu, 1), 0);
+    return HVCORE_MMIO_DONE;
+}
+
+static void step_and_cancel(void)
+{
+    const hvcore_mmio_ops ops = {.size = sizeof(ops), .read = cancelled_load};
+    machine m;
+
+    if (!make(&m, 1))
+        return;
+    OK(hvcore_vm_mmio_add(m.vm, OUT, 8, &ops, NULL, NULL, &e));
+    LOAD(&m, steps);
+    put_u64(m.cpu[0], PC, AT(LDR));
+    OK(set(m.cpu[0], HVCORE_DEBUG_STEP, 0, NULL));
+    const hvcore_exit *x = go(m.cpu[0]);
+    WANT_EXIT(x, HVCORE_EXIT_CANCELLED);
+    SAME(x->pc, AT(BRK));
+    stops(m.cpu[0], HVCORE_DEBUG_KIND_STEP, AT(BRK));
+    SAME(get_u64(m.cpu[0], X(1)), 6);
     unmake(&m);
 }
 
@@ -181,8 +230,14 @@ static void refused(void)
 int main(void)
 {
     static const check_test tests[] = {
-        {"step", step},       {"brk", brk}, {"breakpoint", breakpoint}, {"watchpoint", watchpoint},
-        {"refused", refused}, {NULL, NULL},
+        {"step", step},
+        {"step_over_access", step_over_access},
+        {"step_and_cancel", step_and_cancel},
+        {"brk", brk},
+        {"breakpoint", breakpoint},
+        {"watchpoint", watchpoint},
+        {"refused", refused},
+        {NULL, NULL},
     };
 
     return check_all(tests);

@@ -12,8 +12,9 @@
 GUEST(gic, "movz x0, #0x0800, lsl #16\n" /* GICD */
            "mov w1, #0x13\n str w1, [x0]\n"
            "mov w2, #0xffffffff\n"
-           "str w2, [x0, #0x84]\n str w2, [x0, #0x88]\n"   /* IGROUPR1, 2 */
-           "str w2, [x0, #0x104]\n str w2, [x0, #0x108]\n" /* ISENABLER1, 2 */
+           "str w2, [x0, #0x84]\n str w2, [x0, #0x88]\n"     /* IGROUPR1, 2 */
+           "str w2, [x0, #0x104]\n str w2, [x0, #0x108]\n"   /* ISENABLER1, 2 */
+           "str wzr, [x0, #0xc08]\n str wzr, [x0, #0xc0c]\n" /* ICFGR2, 3: levels (KVM: edges) */
            "mov w3, #0xaaaaaaaa\n"
            "str w3, [x0, #0xc10]\n str w3, [x0, #0xc14]\n" /* ICFGR4, 5: INTID 64 to 95 */
            "movz x0, #0x080a, lsl #16\n"                   /* GICR */
@@ -26,8 +27,8 @@ GUEST(gic, "movz x0, #0x0800, lsl #16\n" /* GICD */
            "cbz x21, 1f\n"
            "mrs x1, cntvct_el0\n add x1, x1, x21\n msr cntv_cval_el0, x1\n"
            "mov x1, #1\n msr cntv_ctl_el0, x1\n"
-           "1: msr daifclr, #2\n"
-           "str xzr, [x29]\n"
+           "1: str xzr, [x29]\n"
+           "msr daifclr, #2\n"
            "2: wfi\n b 2b\n");
 GUEST(irq_vector, "mrs x20, S3_0_C12_C12_0\n" /* ICC_IAR1_EL1 */
                   "str x20, [x29]\n"
@@ -271,6 +272,35 @@ static void fiq_input(void)
     input(HVCORE_ARM64_IRQ_FIQ, VECTOR_FIQ);
 }
 
+/* KVM_IRQ_LINE has the vCPU's number in two parts; there is no vCPU before this one. */
+static void input_of_a_far_vcpu(void)
+{
+    enum { FAR_AWAY = 300 };
+    hvcore_vm_opts o = HVCORE_VM_OPTS_INIT;
+    machine m, far;
+
+    if (!make_bare(&m, 0))
+        return;
+    far = m;
+    o.arch = HVCORE_ARCH_ARM64;
+    o.backend = "kvm";
+    o.max_vcpus = FAR_AWAY + 1;
+    if (OK(hvcore_vm_create(m.ctx, &o, &far.vm, &e))) {
+        hvcore_map_opts at = HVCORE_MAP_OPTS_INIT;
+
+        at.gpa = RAM;
+        OK(hvcore_vm_map(far.vm, m.mem, &at, &e));
+        OK(hvcore_vcpu_create(far.vm, FAR_AWAY, NULL, &far.cpu[0], &e));
+        LOAD(&far, wait_for_irq);
+        SAYS(far.cpu[0], 0);
+        SAME(hvcore_vcpu_irq(far.cpu[0], HVCORE_ARM64_IRQ_IRQ, 1), 0);
+        TAKES(far.cpu[0], VECTOR_IRQ);
+        hvcore_vcpu_unref(far.cpu[0]);
+        hvcore_vm_unref(far.vm);
+    }
+    unmake(&m);
+}
+
 GUEST(own_timer, "mrs x1, cntvct_el0\n add x1, x1, #1000\n msr cntv_cval_el0, x1\n"
                  "mov x1, #1\n msr cntv_ctl_el0, x1\n 1: wfi\n b 1b\n");
 
@@ -301,6 +331,7 @@ int main(void)
         {"gicv2", gicv2},
         {"irq_input", irq_input},
         {"fiq_input", fiq_input},
+        {"input_of_a_far_vcpu", input_of_a_far_vcpu},
         {"timer_alone", timer_alone},
         {NULL, NULL},
     };

@@ -6,6 +6,8 @@
 
 kvm_programs = \
 	tests/kvm/cancel \
+	tests/kvm/fail \
+	tests/kvm/hostile \
 	tests/kvm/raw \
 	tests/kvm/windows \
 	tests/kvm/x86_64
@@ -13,12 +15,13 @@ if KVM_ARM64
 kvm_programs += tests/kvm/arm64 tests/kvm/arm64_debug tests/kvm/arm64_irq tests/kvm/arm64_run
 endif
 if KVM_RISCV64
-kvm_programs += tests/kvm/riscv64 tests/kvm/riscv64_exits tests/kvm/riscv64_irq tests/kvm/riscv64_run
+kvm_programs += tests/kvm/riscv64 tests/kvm/riscv64_exits tests/kvm/riscv64_irq \
+	tests/kvm/riscv64_mmio tests/kvm/riscv64_run
 endif
 
 EXTRA_PROGRAMS += tests/kvm/init $(kvm_programs)
 CLEANFILES += tests/kvm/init$(EXEEXT) $(kvm_programs) tests/kvm/programs
-EXTRA_DIST += tests/kvm/arm64.h tests/kvm/riscv64.h tests/kvm/list tests/kvm/run
+EXTRA_DIST += tests/kvm/arm64.h tests/kvm/riscv64.h tests/kvm/worker.h tests/kvm/list tests/kvm/run
 
 tests_kvm_cancel_SOURCES = tests/unit/cancel.c
 tests_kvm_cancel_CPPFLAGS = $(AM_CPPFLAGS) -DHVC_CANCEL_KVM
@@ -30,6 +33,12 @@ tests_kvm_windows_LDFLAGS = $(AM_LDFLAGS) \
 # These two know nothing of the library.
 tests_kvm_init_LDADD =
 tests_kvm_raw_LDADD =
+
+# These make system calls fail.
+tests_kvm_fail_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=free,--wrap=mmap,--wrap=munmap \
+	-Wl,--wrap=open,--wrap=close,--wrap=pread,--wrap=ioctl,--wrap=pthread_sigmask \
+	-Wl,--wrap=timer_create,--wrap=timer_settime,--wrap=timer_delete
+tests_kvm_hostile_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open,--wrap=ioctl
 
 # All that a row holds, and its names for tests/kvm/run.
 .PHONY: kvm-programs check-kvm

@@ -5,7 +5,7 @@
  */
 #include "tests/kvm/riscv64.h"
 
-/* ---- registers ------------------------------------------------------------------------------------ */
+/* ---- registers ------------------------------------------------------------------------------- */
 
 static void begins(void)
 {
@@ -170,7 +170,7 @@ static void policy(void)
     unmake(&m);
 }
 
-/* ---- what is said of the kernel -------------------------------------------------------------------- */
+/* ---- what is said of the kernel -------------------------------------------------------------- */
 
 static void duties(void)
 {
@@ -185,7 +185,10 @@ static void duties(void)
     hvcore_duty_info info = HVCORE_DUTY_INFO_INIT;
     machine m;
 
-    make(&m);
+    make_vm(&m, 0);
+    OK(hvcore_vm_duty_info(m.vm, HVCORE_DUTY_HEDELEG, &info, &e));
+    CHECK(strstr(info.why, ": no vCPU to ask.") != NULL); /* the longest sentence fits */
+    add_cpu(&m, 0, 0);
     for (uint32_t duty = 0; duty < HVCORE_DUTIES; duty++) {
         OK(hvcore_vm_duty_info(m.vm, duty, &info, &e));
         SAME(info.source, want[duty]);

@@ -18,7 +18,7 @@
 #define RAM UINT64_C(0x80000000)
 #define USER UINT64_C(0x40000000)
 #define DEVICE UINT64_C(0x10000000) /* no memory */
-#define NOTHING UINT64_C(0x100000)  /* neither memory nor a translation */
+#define NOTHING UINT64_C(0x100000)  /* nor is this */
 #define CODE (RAM + 0x1000)
 #define HANDLER (RAM + 0x2000)
 #define DATA (RAM + 0x3000)
@@ -66,7 +66,7 @@ static hvcore_error e = HVCORE_ERROR_INIT;
 #define REG(class, index) ((hvcore_reg)((class) << 24 | (index) << 8 | 8))
 #define X(n) REG(HVCORE_REG_GPR, n)
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static inline void add_cpu(machine *m, uint32_t index, uint32_t flags)
 {
@@ -113,7 +113,7 @@ static inline void unmake(machine *m)
     hvcore_ctx_unref(m->ctx);
 }
 
-/* ---- registers, code ----------------------------------------------------------------------------- */
+/* ---- registers, code ------------------------------------------------------------------------- */
 
 static inline uint64_t get(hvcore_vcpu *cpu, hvcore_reg reg)
 {
@@ -189,7 +189,7 @@ static inline void start_at(hvcore_vcpu *cpu, uint64_t pc, uint64_t mode)
     set(cpu, HVCORE_REG_RISCV64_MODE, mode);
 }
 
-/* ---- running -------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* The reason, or a negative value. Nothing waits longer than LIMIT_S. */
 static inline int run_cpu(machine *m, uint32_t index, const hvcore_exit **exit)
@@ -263,6 +263,38 @@ static inline int run_beside(machine *m, void *(*fn)(void *), void *user)
     int rc = run(m);
     pthread_join(t, NULL);
     return rc;
+}
+
+/* ---- an instruction at CODE + 8, a1 at DEVICE ------------------------------------------------ */
+
+static inline void put_access(machine *m, uint32_t insn, uint64_t mode)
+{
+    rv_code c = code_at(m, CODE);
+
+    put_handler(m);
+    rv_li(&c, RV_A1, DEVICE);
+    while (rv_here(&c) < CODE + 8)
+        rv_put(&c, rv_nop());
+    rv_put(&c, insn);
+    for (uint32_t n = 1; n < 32; n++)
+        set(m->cpu[0], X(n), 0x1000 * n);
+    if (mode == HVCORE_RISCV64_VU)
+        paged(m);
+    start_at(m->cpu[0], mode == HVCORE_RISCV64_VU ? CODE - RAM + USER : CODE, mode);
+}
+
+/* The instruction `at` has raised `cause`, and has changed nothing. */
+static inline void check_denied(machine *m, uint64_t at, uint64_t cause, uint64_t stval)
+{
+    if (!TRAPS(m))
+        return;
+    SAME(arg(m, 0), cause);
+    SAME(arg(m, 1), stval);
+    SAME(arg(m, 2), at);
+    for (uint32_t n = 1; n < 32; n++)
+        if (n < RV_A0 || n > RV_A7)
+            SAME(get(m->cpu[0], X(n)), 0x1000 * n);
+    SAME(get(m->cpu[0], REG(HVCORE_REG_CSR, 0x240)), 0x1000 * RV_A0); /* the handler put it there */
 }
 
 #endif

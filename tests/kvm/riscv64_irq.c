@@ -20,7 +20,7 @@ static void put_wfi_loop(rv_code *c)
     rv_put(c, rv_jal(0, -4));
 }
 
-/* ---- timer ---------------------------------------------------------------------------------------- */
+/* ---- timer ----------------------------------------------------------------------------------- */
 
 /* 20 ms from now: by SBI, or by stimecmp. */
 static void timer(bool sstc)
@@ -91,7 +91,7 @@ static void timer_register(void)
     unmake(&m);
 }
 
-/* ---- the external interrupt ------------------------------------------------------------------------ */
+/* ---- the external interrupt ------------------------------------------------------------------ */
 
 typedef struct driver {
     machine *m;
@@ -131,6 +131,7 @@ static void external(void)
     for (uint32_t level = 1; level + 1; level--) { /* what sip says of it */
         complete(&m, 0);
         CHECK(!hvcore_vcpu_irq(m.cpu[0], HVCORE_RISCV64_IRQ_EXTERNAL, level));
+        set(m.cpu[0], REG(HVCORE_REG_CSR, 0x244), 0); /* the line says it, whatever is written */
         set(m.cpu[0], HVCORE_REG_RISCV64_PC, SECOND_CODE);
         CHECK(REPORTS(&m));
         SAME(arg(&m, 0) >> EXTERNAL & 1, level);
@@ -185,7 +186,7 @@ static void plic(void)
     unmake(&m);
 }
 
-/* ---- the kernel's controller ----------------------------------------------------------------------- */
+/* ---- the kernel's controller ----------------------------------------------------------------- */
 
 #define APLIC UINT64_C(0xd000000)
 #define IMSICS UINT64_C(0x28000000)
@@ -306,7 +307,7 @@ static void aia_refused(void)
     unmake(&m);
 }
 
-/* ---- harts ---------------------------------------------------------------------------------------- */
+/* ---- harts ----------------------------------------------------------------------------------- */
 
 typedef struct hart {
     machine *m;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * riscv64 on a real kernel: what ends a run from outside, memory that changes below a running guest,
- * and accesses that no kernel carries out.
+ * riscv64 on a real kernel: what ends a run from outside, memory that changes below a running
+ * guest, and accesses that no kernel carries out.
  */
 #include "tests/kvm/riscv64.h"
 
 #define MS UINT64_C(1000000)
 
-/* ---- from outside --------------------------------------------------------------------------------- */
+/* ---- from outside ---------------------------------------------------------------------------- */
 
 static void *cancel(void *p)
 {
@@ -57,7 +57,7 @@ static void ends_off(void)
     ends("off", rv_nop(), true);
 }
 
-/* ---- memory --------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static void *unmap_data(void *p)
 {
@@ -68,8 +68,8 @@ static void *unmap_data(void *p)
     return NULL;
 }
 
-/* The guest stores to a page again and again; then it is gone: the store is an access without memory,
- * and no store comes after that. */
+/* The guest stores to a page again and again; then it is gone: the store is an access without
+ * memory, and no store comes after that. */
 static void unmapped(void)
 {
     hvcore_map_opts at = HVCORE_MAP_OPTS_INIT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The board's UART behind lines of text, for tests/cli/test_uart.py. Numbers are hexadecimal.
+ * A board's UART behind lines of text, for tests/cli/test_uart.py and test_pl011.py. The argument
+ * says which: uart (without one), pl011. Numbers are hexadecimal.
  *
  *   r REGISTER         answers the value
  *   w REGISTER VALUE   answers what goes out, or -
@@ -10,8 +11,9 @@
  * in.
  */
 #include <stdio.h>
+#include <string.h>
 
-#include "tools/hvcore/uart.h"
+#include "tools/hvcore/serial.h"
 
 static int out;
 static bool irq;
@@ -28,31 +30,34 @@ static void on_interrupt(void *user, bool level)
     irq = level;
 }
 
-static void answer(const struct uart *u, int value)
+static void answer(const struct serial_model *model, const struct serial *s, int value)
 {
     if (value < 0)
-        printf("- %d %u\n", irq, uart_room(u));
+        printf("- %d %u\n", irq, model->room(s));
     else
-        printf("%x %d %u\n", (unsigned)value, irq, uart_room(u));
+        printf("%x %d %u\n", (unsigned)value, irq, model->room(s));
     fflush(stdout);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    struct uart u = {.transmit = on_transmit, .interrupt = on_interrupt};
+    const bool arm = argc > 1 && strcmp(argv[1], "pl011") == 0;
+    const struct serial_model *model = arm ? &serial_pl011 : &serial_uart;
+    const struct serial_user user = {on_transmit, on_interrupt, NULL};
+    struct serial s;
     unsigned a, b;
     char line[64];
 
-    uart_reset(&u);
+    model->open(&s, &user);
     while (fgets(line, sizeof line, stdin)) {
         out = -1;
         if (sscanf(line, "r %x", &a) == 1)
-            out = uart_read(&u, a);
+            out = (int)model->read(&s, a);
         else if (sscanf(line, "w %x %x", &a, &b) == 2)
-            uart_write(&u, a, (uint8_t)b);
+            model->write(&s, a, b);
         else if (sscanf(line, "i %x", &a) == 1)
-            uart_receive(&u, (uint8_t)a);
-        answer(&u, out);
+            model->receive(&s, (uint8_t)a);
+        answer(model, &s, out);
     }
     return 0;
 }

@@ -29,7 +29,8 @@ const char help_run[] =
     "hvcore run --kernel FILE [--initrd FILE] [--append TEXT] [--dtb FILE] [options]\n"
     "\n"
     "Runs a static ELF executable for riscv64 (VS-mode, RAM at 0x80000000, a0 = number of the\n"
-    "hart, a1 = --arg), arm64 or x86_64 (long or real mode, RAM at 0); or a Linux kernel (Image or\n"
+    "hart, a1 = --arg), arm64 or x86_64 (long or real mode, RAM at 0); or a Linux kernel (Image "
+    "or\n"
     "ELF, riscv64 or arm64) on a board like QEMU's `virt`. Its console is stdin and stdout; all\n"
     "else is said on stderr. ^C stops it, a second ^C kills.\n"
     "\n"
@@ -55,15 +56,16 @@ const char help_run[] =
     "\n"
     "Exit codes: hvcore --help\n";
 
-const char help_probe[] = "hvcore probe [--json]\n"
-                          "\n"
-                          "Lists the backends of this build, best first: the guests they run, "
-                          "whether they can be used here\n"
-                          "(and why not), what they can do, which trap causes can be delegated to a "
-                          "guest, and who does\n"
-                          "what a hypervisor owes its guests: kernel, library or nobody.\n"
-                          "\n"
-                          "  --json   the same for programs\n";
+const char help_probe[] =
+    "hvcore probe [--json]\n"
+    "\n"
+    "Lists the backends of this build, best first: the guests they run, "
+    "whether they can be used here\n"
+    "(and why not), what they can do, which trap causes can be delegated to a "
+    "guest, and who does\n"
+    "what a hypervisor owes its guests: kernel, library or nobody.\n"
+    "\n"
+    "  --json   the same for programs\n";
 
 const char help_check[] =
     "hvcore check POLICY.json [--json]\n"

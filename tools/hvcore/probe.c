@@ -69,18 +69,16 @@ static const char *release(const struct found *f)
     return f->duties ? f->duty[0].release : "";
 }
 
-/* What the backend does with a cause whatever a policy says; NULL: nothing. */
-static const char *fixed(const struct found *f, uint32_t cause)
-{
-    static const char *const names[] = {[HVCORE_DO_DELEGATE] = "delegate",
-                                        [HVCORE_DO_REDIRECT] = "redirect",
-                                        [HVCORE_DO_EMULATE] = "emulate",
-                                        [HVCORE_DO_EXIT] = "exit",
-                                        [HVCORE_DO_STOP] = "stop"};
-    const uint8_t what = f->info.fixed[cause];
-
-    return what < sizeof names / sizeof *names ? names[what] : NULL;
-}
+/* What a backend may do with a cause whatever a policy says. */
+static const struct {
+    uint8_t what;
+    const char *title;
+} fixed[] = {
+    {HVCORE_DO_DELEGATE, "delegates"},
+    {HVCORE_DO_REDIRECT, "redirects"},
+    {HVCORE_DO_EMULATE, "emulates"},
+};
+enum { FIXED = sizeof fixed / sizeof *fixed };
 
 /* --- for people ------------------------------------------------------------------------------ */
 
@@ -138,19 +136,16 @@ static void print_causes(uint64_t set)
 
 static void print_fixed(const struct found *f)
 {
-    char word[80];
-    int column = 0;
+    for (int i = 0; i < FIXED; i++) {
+        int column = 0;
 
-    for (uint32_t c = 0; c < 64; c++) {
-        if (!fixed(f, c))
-            continue;
-        if (column == 0)
-            column = print_title("fixed");
-        snprintf(word, sizeof word, "%s=%s", cli_cause_name(c), fixed(f, c));
-        column = print_sentence(word, column, INDENT);
+        for (uint32_t c = 0; c < 64; c++)
+            if (f->info.fixed[c] == fixed[i].what)
+                column = print_sentence(cli_cause_name(c),
+                                        column ? column : print_title(fixed[i].title), INDENT);
+        if (column)
+            puts("");
     }
-    if (column)
-        puts("");
 }
 
 static void print_duty(const hvcore_duty_info *d)
@@ -233,14 +228,16 @@ static struct json_object *json_causes(uint64_t set)
     return list;
 }
 
-static struct json_object *json_fixed(const struct found *f)
+static void put_fixed(struct json_object *o, const struct found *f)
 {
-    struct json_object *o = json_object_new_object();
+    for (int i = 0; i < FIXED; i++) {
+        struct json_object *list = json_object_new_array();
 
-    for (uint32_t c = 0; c < 64; c++)
-        if (fixed(f, c))
-            put_text(o, cli_cause_name(c), fixed(f, c));
-    return o;
+        for (uint32_t c = 0; c < 64; c++)
+            if (f->info.fixed[c] == fixed[i].what)
+                json_object_array_add(list, json_object_new_string(cli_cause_name(c)));
+        json_object_object_add(o, fixed[i].title, list);
+    }
 }
 
 static struct json_object *json_duties(const struct found *f)
@@ -273,7 +270,7 @@ static struct json_object *json_backend(const struct found *f)
     json_object_object_add(o, "max_vcpus", json_object_new_int64(f->info.max_vcpus));
     json_object_object_add(o, "capabilities", json_caps(f->info.caps));
     json_object_object_add(o, "delegatable", json_causes(f->info.delegatable));
-    json_object_object_add(o, "fixed", json_fixed(f));
+    put_fixed(o, f);
     json_object_object_add(o, "duties", json_duties(f));
     return o;
 }

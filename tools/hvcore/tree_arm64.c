@@ -59,6 +59,8 @@ static void gic(struct dt *w, const struct tree_board *b)
     dt_begin_at(w, "intc", ARM64_DIST);
     dt_text(w, "compatible", "arm,gic-v3");
     DT_CELLS(w, "reg", 0, ARM64_DIST, 0, ARM64_DIST_LEN, 0, ARM64_REDIST, 0, len);
+    dt_sizes(w, 2, 2);
+    dt_empty(w, "ranges");
     dt_cell(w, "#interrupt-cells", 3);
     dt_cell(w, "#redistributor-regions", 1);
     dt_empty(w, "interrupt-controller");

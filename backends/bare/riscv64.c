@@ -170,8 +170,7 @@ static void mem_written(bk_vm *vm, const void *host, uint64_t len)
 /* ---- vCPU ------------------------------------------------------------------------------------ */
 
 /* VS-mode, 64 bit, interrupts off; WFI is the library's (VTW). */
-static int vcpu_create(bk_vm *vm, uint32_t index, uint32_t flags, bk_vcpu **out,
-                       hvcore_error *err)
+static int vcpu_create(bk_vm *vm, uint32_t index, uint32_t flags, bk_vcpu **out, hvcore_error *err)
 {
     (void)flags; /* whether it is off, the loop knows */
     bk_vcpu *v = hvc_host_alloc(sizeof(*v));

@@ -247,6 +247,34 @@ static int interrupted(bk_vcpu *v, hvcore_event *event, uint64_t deadline_ns, bo
 }
 
 /* errno of KVM_RUN. */
+static int no_memory(bk_vcpu *v, hvcore_event *event)
+{
+    hvcore_exit_memory *m = &v->last.u.memory;
+    const hvc_kvm_memory_fault *f = hvc_kvm_union(v);
+    *m = (hvcore_exit_memory){.sys_errno = errno};
+    event->kind = HVCORE_EVENT_MEMORY;
+    if (v->run->exit_reason == HVC_KVM_EXIT_MEMORY_FAULT) {
+        m->size = f->size;
+        m->flags = f->flags;
+        event->gpa = f->gpa;
+        event->have = HVCORE_HAVE_GPA;
+        v->run->exit_reason = KVM_EXIT_UNKNOWN; /* the next EFAULT may leave what is there */
+    }
+    hvc_kvm_arch_seen(v, event);
+    v->last.advanced = 0;
+    return 0;
+}
+
+/* An instruction that the kernel cannot carry out; on riscv64 it says so by an errno alone. */
+static int cannot(bk_vcpu *v, hvcore_event *event)
+{
+    event->kind = HVCORE_EVENT_CRASH;
+    v->last.u.crash =
+        (hvcore_exit_crash){.why = HVCORE_CRASH_EMULATION, .count = 1, .code = {(uint64_t)errno}};
+    hvc_kvm_arch_seen(v, event);
+    return 0;
+}
+
 static int run_failed(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *event, bool kicked)
 {
     switch (errno) {
@@ -255,25 +283,17 @@ static int run_failed(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *
     case EAGAIN: /* it was not runnable, and has become so or not */
         return for_nothing(v, event);
     case EFAULT:
-    case EHWPOISON: {
-        hvcore_exit_memory *m = &v->last.u.memory;
-        const hvc_kvm_memory_fault *f = hvc_kvm_union(v);
-        *m = (hvcore_exit_memory){.sys_errno = errno};
-        event->kind = HVCORE_EVENT_MEMORY;
-        if (v->run->exit_reason == HVC_KVM_EXIT_MEMORY_FAULT) {
-            m->size = f->size;
-            m->flags = f->flags;
-            event->gpa = f->gpa;
-            event->have = HVCORE_HAVE_GPA;
-            v->run->exit_reason = KVM_EXIT_UNKNOWN; /* the next EFAULT may leave what is there */
+    case EHWPOISON:
+        return no_memory(v, event);
+    case EOPNOTSUPP:
+        return cannot(v, event);
+    case EIO: /* another process's VM, or on riscv64 a misaligned access to a device */
+        if ((uint32_t)hvc_kvm_arch == HVCORE_ARCH_RISCV64 && getpid() == v->vm->pid) {
+            return cannot(v, event);
         }
-        hvc_kvm_arch_seen(v, event);
-        v->last.advanced = 0;
-        return 0;
+        break;
     }
-    default:
-        return hvc_kvm_failed(v, "KVM_RUN");
-    }
+    return hvc_kvm_failed(v, "KVM_RUN");
 }
 
 static int run(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *event)

@@ -53,7 +53,7 @@ int hvc_kvm_attr(int fd, uint32_t group, uint64_t attr, const void *value)
     return hvc_kvm_ioctl(fd, KVM_SET_DEVICE_ATTR, &a);
 }
 
-/* ---- what to do --------------------------------------------------------------------------------- */
+/* ---- what to do ------------------------------------------------------------------------------ */
 
 /* The first row that fits; call NULL: any. */
 static const struct advice {
@@ -66,7 +66,8 @@ static const struct advice {
      "firmware; the backend \"bare\" needs neither"},
     {"open of /dev/kvm", EACCES, "Add the user to the group that owns /dev/kvm"},
     {"open of /dev/kvm", EPERM, "Give the container the device /dev/kvm"},
-    {"open of /dev/kvm", ENODEV, "The hardware has no virtualization, or another hypervisor uses it"},
+    {"open of /dev/kvm", ENODEV,
+     "The hardware has no virtualization, or another hypervisor uses it"},
     {"KVM_CREATE_VM", EBUSY, "Another hypervisor uses the processor's virtualization"},
     {"KVM_CREATE_VM", EINVAL, "The kernel does not make VMs of this kind"},
     {"KVM_CREATE_VCPU", EBUSY, "Make all vCPUs before the interrupt controller"},
@@ -81,8 +82,9 @@ static const struct advice {
      "KVM_CAP_ARM_NISV_TO_USER"},
     {"KVM_RUN", EPERM, "A feature of the vCPU has not been finalized"},
     {"KVM_RUN", EAGAIN, "The vCPU does not become runnable"},
-    {NULL, EIO, "A VM lives and dies with the process that made it: after fork() only the parent "
-                "may use it"},
+    {NULL, EIO,
+     "A VM lives and dies with the process that made it: after fork() only the parent "
+     "may use it"},
     {NULL, EINTR, "Signals come faster than it can end: find out who sends them"},
     {NULL, EMFILE, "Raise the limit of open files (RLIMIT_NOFILE)"},
     {NULL, ENFILE, "Raise the system's limit of open files (fs.file-max)"},
@@ -107,7 +109,7 @@ static int code_of(int error)
     static const struct {
         int error, code;
     } codes[] = {
-        {ENOMEM, HVCORE_E_NOMEM}, {EEXIST, HVCORE_E_EXISTS}, {EMFILE, HVCORE_E_LIMIT},
+        {ENOMEM, HVCORE_E_NOMEM}, {EEXIST, HVCORE_E_EXISTS},      {EMFILE, HVCORE_E_LIMIT},
         {ENFILE, HVCORE_E_LIMIT}, {ENOTTY, HVCORE_E_UNSUPPORTED},
     };
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Guest memory: one slot of KVM for each piece. A slot never changes its size (KVM refuses), so a
- * piece that is cut goes, and its rests come as new slots; if one of them is refused, what was there
- * is put back. No vCPU is in the guest meanwhile.
+ * piece that is cut goes, and its rests come as new slots; if one of them is refused, what was
+ * there is put back. No vCPU is in the guest meanwhile.
  *
- * Dirty logs: the kernel's bits are taken over into a slot's own log, where those of hvcore_vm_write()
- * are, too, and which survives a cut.
+ * Dirty logs: the kernel's bits are taken over into a slot's own log, where those of
+ * hvcore_vm_write() are, too, and which survives a cut.
  */
 #include "backends/kvm/kvm.h"
 #include "lib/host/mem.h"
@@ -28,7 +28,7 @@ static uint64_t bit_of(uint64_t page)
     return UINT64_C(1) << (page & 63);
 }
 
-/* ---- slots -------------------------------------------------------------------------------------- */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 static uint32_t number(const bk_vm *vm, const hvc_kvm_slot *s)
 {
@@ -113,9 +113,9 @@ static int add(bk_vm *vm, const hvc_kvm_slot *what, hvcore_error *err)
 static int new_log(hvc_kvm_slot *s, hvcore_error *err)
 {
     s->log = s->dirty ? hvc_host_alloc(log_bytes(s->len)) : NULL;
-    return !s->dirty || s->log ? 0
-                               : hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_KVM,
-                                          "No memory for a dirty log.");
+    return !s->dirty || s->log
+               ? 0
+               : hvc_fail(err, HVCORE_E_NOMEM, HVCORE_DOMAIN_KVM, "No memory for a dirty log.");
 }
 
 static int check_prot(const bk_vm *vm, uint32_t prot, hvcore_error *err)
@@ -151,7 +151,7 @@ int hvc_kvm_map(bk_vm *vm, const hvcore_bk_region *r, hvcore_error *err)
     return rc;
 }
 
-/* ---- dirty logs --------------------------------------------------------------------------------- */
+/* ---- dirty logs ------------------------------------------------------------------------------ */
 
 static void log_or(uint64_t *to, uint64_t to_page, const uint64_t *from, uint64_t from_page,
                    uint64_t n)
@@ -241,7 +241,7 @@ void hvc_kvm_written(bk_vm *vm, const void *host, uint64_t len)
     }
 }
 
-/* ---- cutting ------------------------------------------------------------------------------------ */
+/* ---- cutting --------------------------------------------------------------------------------- */
 
 /* A piece of a slot that stays, from `gpa` on, with its part of the log. */
 static int piece_of(const hvc_kvm_slot *s, uint64_t gpa, uint64_t len, uint32_t prot,

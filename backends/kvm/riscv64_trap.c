@@ -124,8 +124,7 @@ static int trap(bk_vcpu *v, uint64_t cause, uint64_t tval, hvcore_error *err)
 
 int hvc_kvm_arch_inject(bk_vcpu *v, const hvcore_inject *what, hvcore_error *err)
 {
-    if (what->cause > HVCORE_RISCV64_HARDWARE_ERROR ||
-        !(hvc_riscv64_causes[what->cause].facts & HVC_CAUSE_GUEST_SEES)) {
+    if (!hvc_riscv64_guest_sees(what->cause)) {
         return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_KVM,
                         "A supervisor never sees an exception with cause %llu.",
                         (unsigned long long)what->cause);

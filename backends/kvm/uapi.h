@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Linux KVM's numbers that are newer than the oldest headers this builds with (Linux 6.1), each with
- * the version of the kernel that brought it. Where the build machine's headers have a number, the
- * two are asserted equal (uapi.c).
+ * Linux KVM's numbers that are newer than the oldest headers this builds with (Linux 6.1), each
+ * with the version of the kernel that brought it. Where the build machine's headers have a number,
+ * the two are asserted equal (uapi.c).
  */
 #ifndef HVC_KVM_UAPI_H
 #define HVC_KVM_UAPI_H
@@ -11,22 +11,22 @@
 #include <stdint.h>
 
 /* X(ours, value, theirs without its prefix KVM_) */
-#define HVC_KVM_NUMBERS(X)                                                      \
-    X(CAP_COUNTER_OFFSET, 227)            /* 6.4, arm64 */                      \
-    X(CAP_ARM_EAGER_SPLIT_CHUNK_SIZE, 228) /* 6.6, arm64 */                     \
-    X(CAP_ARM_SUPPORTED_BLOCK_SIZES, 229) /* 6.6, arm64 */                      \
-    X(CAP_ARM_SUPPORTED_REG_MASK_RANGES, 230) /* 6.7, arm64 */                  \
-    X(CAP_USER_MEMORY2, 231)              /* 6.8 */                             \
-    X(CAP_MEMORY_FAULT_INFO, 232)         /* 6.8 */                             \
-    X(CAP_PRE_FAULT_MEMORY, 236)          /* 6.11 */                            \
-    X(CAP_ARM_WRITABLE_IMP_ID_REGS, 239)  /* 6.15, arm64 */                     \
-    X(CAP_ARM_EL2, 240)                   /* 6.16, arm64 */                     \
-    X(CAP_ARM_EL2_E2H0, 241)              /* 6.16, arm64 */                     \
-    X(CAP_RISCV_MP_STATE_RESET, 242)      /* 6.16, riscv64 */                   \
-    X(CAP_ARM_SEA_TO_USER, 245)           /* 7.0, arm64 */                      \
-    X(EXIT_MEMORY_FAULT, 39)              /* 6.8 */                             \
-    X(EXIT_ARM_SEA, 41)                   /* 7.0, arm64 */                      \
-    X(EXIT_ARM_LDST64B, 42)               /* 7.1, arm64 */
+#define HVC_KVM_NUMBERS(X)                                        \
+    X(CAP_COUNTER_OFFSET, 227)                /* 6.4, arm64 */    \
+    X(CAP_ARM_EAGER_SPLIT_CHUNK_SIZE, 228)    /* 6.6, arm64 */    \
+    X(CAP_ARM_SUPPORTED_BLOCK_SIZES, 229)     /* 6.6, arm64 */    \
+    X(CAP_ARM_SUPPORTED_REG_MASK_RANGES, 230) /* 6.7, arm64 */    \
+    X(CAP_USER_MEMORY2, 231)                  /* 6.8 */           \
+    X(CAP_MEMORY_FAULT_INFO, 232)             /* 6.8 */           \
+    X(CAP_PRE_FAULT_MEMORY, 236)              /* 6.11 */          \
+    X(CAP_ARM_WRITABLE_IMP_ID_REGS, 239)      /* 6.15, arm64 */   \
+    X(CAP_ARM_EL2, 240)                       /* 6.16, arm64 */   \
+    X(CAP_ARM_EL2_E2H0, 241)                  /* 6.16, arm64 */   \
+    X(CAP_RISCV_MP_STATE_RESET, 242)          /* 6.16, riscv64 */ \
+    X(CAP_ARM_SEA_TO_USER, 245)               /* 7.0, arm64 */    \
+    X(EXIT_MEMORY_FAULT, 39)                  /* 6.8 */           \
+    X(EXIT_ARM_SEA, 41)                       /* 7.0, arm64 */    \
+    X(EXIT_ARM_LDST64B, 42)                   /* 7.1, arm64 */
 
 enum hvc_kvm_number {
 #define HVC_KVM_NUMBER(name, value) HVC_KVM_##name = (value),
@@ -64,7 +64,11 @@ typedef struct hvc_kvm_smccc_filter {
     uint8_t pad[15];
 } hvc_kvm_smccc_filter;
 enum { HVC_KVM_ARM_VM_SMCCC_CTRL = 0, HVC_KVM_ARM_VM_SMCCC_FILTER = 0 };
-enum { HVC_KVM_SMCCC_FILTER_HANDLE = 0, HVC_KVM_SMCCC_FILTER_DENY = 1, HVC_KVM_SMCCC_FILTER_FWD = 2 };
+enum {
+    HVC_KVM_SMCCC_FILTER_HANDLE = 0,
+    HVC_KVM_SMCCC_FILTER_DENY = 1,
+    HVC_KVM_SMCCC_FILTER_FWD = 2
+};
 
 /* vCPU features, arm64 */
 enum { HVC_KVM_ARM_VCPU_HAS_EL2 = 7, HVC_KVM_ARM_VCPU_HAS_EL2_E2H0 = 8 }; /* 6.16 */
@@ -73,33 +77,33 @@ enum { HVC_KVM_ARM_VCPU_HAS_EL2 = 7, HVC_KVM_ARM_VCPU_HAS_EL2_E2H0 = 8 }; /* 6.1
  * riscv64. "6.12" stands for: not in 6.1, and in 6.12 (the exact version has not been looked up);
  * KVM_GET_ONE_REG says ENOENT where a kernel has no such register.
  */
-#define HVC_KVM_RISCV_NUMBERS(X)                                            \
-    X(CONFIG_MVENDORID, 2)  /* 6.12; positions in struct kvm_riscv_config */ \
-    X(CONFIG_MARCHID, 3)    /* 6.12 */                                      \
-    X(CONFIG_MIMPID, 4)     /* 6.12 */                                      \
-    X(CONFIG_ZICBOZ, 5)     /* 6.12 */                                      \
-    X(CONFIG_SATP_MODE, 6)  /* 6.12 */                                      \
-    X(CONFIG_ZICBOP, 7)     /* 7.2 */                                       \
-    X(CSR_SENVCFG, 10)      /* 6.12; position in struct kvm_riscv_csr */    \
-    X(ISA_ZICBOZ, 12)       /* 6.12; KVM_RISCV_ISA_EXT_* */                 \
-    X(ISA_ZBB, 13)          /* 6.12 */                                      \
-    X(ISA_SVNAPOT, 16)      /* 6.12 */                                      \
-    X(ISA_ZBA, 17)          /* 6.12 */                                      \
-    X(ISA_ZBS, 18)          /* 6.12 */                                      \
-    X(ISA_SVADU, 65)        /* 7.2 */                                       \
-    X(SBI_DBCN, 9)          /* 6.12; KVM_RISCV_SBI_EXT_* */                 \
-    X(TYPE_SBI_EXT, 0x8000000)    /* 6.12; KVM_REG_RISCV_* */               \
-    X(TYPE_SBI_STATE, 0xa000000)  /* 6.12 */                                \
-    X(STATE_FWFT, 0x10000)        /* 7.2 */                                 \
-    X(DEV_TYPE_AIA, 11)           /* 6.12 */                                \
-    X(AIA_GRP_CONFIG, 0)          /* 6.12; KVM_DEV_RISCV_AIA_* */           \
-    X(AIA_CONFIG_IDS, 1)          /* 6.12 */                                \
-    X(AIA_CONFIG_SRCS, 2)         /* 6.12 */                                \
-    X(AIA_CONFIG_HART_BITS, 5)    /* 6.12 */                                \
-    X(AIA_CONFIG_GUEST_BITS, 6)   /* 6.12 */                                \
-    X(AIA_GRP_ADDR, 1)            /* 6.12; 0 the APLIC, 1 + n IMSIC n */    \
-    X(AIA_GRP_CTRL, 2)            /* 6.12 */                                \
-    X(AIA_CTRL_INIT, 0)           /* 6.12 */
+#define HVC_KVM_RISCV_NUMBERS(X)                                                  \
+    X(CONFIG_MVENDORID, 2)       /* 6.12; positions in struct kvm_riscv_config */ \
+    X(CONFIG_MARCHID, 3)         /* 6.12 */                                       \
+    X(CONFIG_MIMPID, 4)          /* 6.12 */                                       \
+    X(CONFIG_ZICBOZ, 5)          /* 6.12 */                                       \
+    X(CONFIG_SATP_MODE, 6)       /* 6.12 */                                       \
+    X(CONFIG_ZICBOP, 7)          /* 7.2 */                                        \
+    X(CSR_SENVCFG, 10)           /* 6.12; position in struct kvm_riscv_csr */     \
+    X(ISA_ZICBOZ, 12)            /* 6.12; KVM_RISCV_ISA_EXT_* */                  \
+    X(ISA_ZBB, 13)               /* 6.12 */                                       \
+    X(ISA_SVNAPOT, 16)           /* 6.12 */                                       \
+    X(ISA_ZBA, 17)               /* 6.12 */                                       \
+    X(ISA_ZBS, 18)               /* 6.12 */                                       \
+    X(ISA_SVADU, 65)             /* 7.2 */                                        \
+    X(SBI_DBCN, 9)               /* 6.12; KVM_RISCV_SBI_EXT_* */                  \
+    X(TYPE_SBI_EXT, 0x8000000)   /* 6.12; KVM_REG_RISCV_* */                      \
+    X(TYPE_SBI_STATE, 0xa000000) /* 6.12 */                                       \
+    X(STATE_FWFT, 0x10000)       /* 7.2 */                                        \
+    X(DEV_TYPE_AIA, 11)          /* 6.12 */                                       \
+    X(AIA_GRP_CONFIG, 0)         /* 6.12; KVM_DEV_RISCV_AIA_* */                  \
+    X(AIA_CONFIG_IDS, 1)         /* 6.12 */                                       \
+    X(AIA_CONFIG_SRCS, 2)        /* 6.12 */                                       \
+    X(AIA_CONFIG_HART_BITS, 5)   /* 6.12 */                                       \
+    X(AIA_CONFIG_GUEST_BITS, 6)  /* 6.12 */                                       \
+    X(AIA_GRP_ADDR, 1)           /* 6.12; 0 the APLIC, 1 + n IMSIC n */           \
+    X(AIA_GRP_CTRL, 2)           /* 6.12 */                                       \
+    X(AIA_CTRL_INIT, 0)          /* 6.12 */
 
 enum hvc_kvm_riscv_number {
 #define HVC_KVM_RISCV_NUMBER(name, value) HVC_KVM_RISCV_##name = (value),

@@ -19,8 +19,8 @@ static int check_index(const bk_vm *vm, uint32_t index, hvcore_error *err)
 }
 
 /*
- * The kernel's vCPU lives as long as the VM, and its number can be had once. One whose making failed
- * later is kept, and taken when its number is asked for again.
+ * The kernel's vCPU lives as long as the VM, and its number can be had once. One whose making
+ * failed later is kept, and taken when its number is asked for again.
  */
 static bk_vcpu *take_spare(bk_vm *vm, uint32_t index)
 {
@@ -77,8 +77,7 @@ static void keep(bk_vcpu *v)
     v->vm->spare = v;
 }
 
-int hvc_kvm_vcpu_create(bk_vm *vm, uint32_t index, uint32_t flags, bk_vcpu **out,
-                        hvcore_error *err)
+int hvc_kvm_vcpu_create(bk_vm *vm, uint32_t index, uint32_t flags, bk_vcpu **out, hvcore_error *err)
 {
     int rc = check_index(vm, index, err);
     if (!rc) {

@@ -87,9 +87,9 @@ static int make_vm(bk_vm *vm, const hvcore_vm_opts *opts, hvcore_error *err)
         return hvc_kvm_fail(err, "KVM_GET_VCPU_MMAP_SIZE");
     }
     if (size < (int)sizeof(struct kvm_run)) {
-        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_KVM,
-                        "This kernel's struct kvm_run has %d bytes, fewer than any since Linux 6.1.",
-                        size);
+        return hvc_fail(
+            err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_KVM,
+            "This kernel's struct kvm_run has %d bytes, fewer than any since Linux 6.1.", size);
     }
     int slots = hvc_kvm_ask(vm->fd, KVM_CAP_NR_MEMSLOTS, err);
     if (slots < 0) {

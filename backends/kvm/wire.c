@@ -63,8 +63,7 @@ int hvc_kvm_msi(bk_vm *vm, const hvcore_msi *msi, hvcore_error *err)
         .devid = msi->device,
         .flags = hvc_kvm_cap(vm->fd, KVM_CAP_MSI_DEVID) ? (uint32_t)KVM_MSI_VALID_DEVID : 0,
     };
-    return hvc_kvm_ioctl(vm->fd, KVM_SIGNAL_MSI, &m) >= 0 ? 0
-                                                          : hvc_kvm_fail(err, "KVM_SIGNAL_MSI");
+    return hvc_kvm_ioctl(vm->fd, KVM_SIGNAL_MSI, &m) >= 0 ? 0 : hvc_kvm_fail(err, "KVM_SIGNAL_MSI");
 }
 
 int hvc_kvm_ioevent(bk_vm *vm, const hvcore_ioevent *e, hvcore_error *err)
@@ -95,7 +94,7 @@ int hvc_kvm_ioevent(bk_vm *vm, const hvcore_ioevent *e, hvcore_error *err)
     return hvc_kvm_fail(err, "KVM_IOEVENTFD");
 }
 
-/* ---- statistics (api.rst, KVM_GET_STATS_FD) ------------------------------------------------------ */
+/* ---- statistics (api.rst, KVM_GET_STATS_FD) -------------------------------------------------- */
 
 static int read_at(int fd, void *to, size_t size, uint64_t at)
 {
@@ -129,8 +128,7 @@ static int read_stat(int fd, uint32_t index, hvcore_kernel_stat *stat)
         return 1;
     }
     uint64_t at = head.desc_offset + (uint64_t)index * (sizeof(desc) + head.name_size);
-    if (read_at(fd, &desc, sizeof(desc), at) ||
-        copy_name(fd, &head, at + sizeof(desc), stat) ||
+    if (read_at(fd, &desc, sizeof(desc), at) || copy_name(fd, &head, at + sizeof(desc), stat) ||
         read_at(fd, &stat->value, sizeof(stat->value), head.data_offset + desc.offset)) {
         return -1;
     }
@@ -141,8 +139,7 @@ static int read_stat(int fd, uint32_t index, hvcore_kernel_stat *stat)
     return 0;
 }
 
-int hvc_kvm_stat(bk_vm *vm, bk_vcpu *v, uint32_t index, hvcore_kernel_stat *stat,
-                 hvcore_error *err)
+int hvc_kvm_stat(bk_vm *vm, bk_vcpu *v, uint32_t index, hvcore_kernel_stat *stat, hvcore_error *err)
 {
     int rc = check_cap(vm, KVM_CAP_BINARY_STATS_FD, "KVM_CAP_BINARY_STATS_FD", err);
     if (rc) {
@@ -156,14 +153,14 @@ int hvc_kvm_stat(bk_vm *vm, bk_vcpu *v, uint32_t index, hvcore_kernel_stat *stat
     if (rc < 0) {
         rc = hvc_kvm_fail(err, "reading KVM's statistics");
     } else if (rc) {
-        rc = hvc_fail(err, HVCORE_E_NOTFOUND, HVCORE_DOMAIN_KVM,
-                      "The kernel counts no number %u.", index);
+        rc = hvc_fail(err, HVCORE_E_NOTFOUND, HVCORE_DOMAIN_KVM, "The kernel counts no number %u.",
+                      index);
     }
     close(fd);
     return rc;
 }
 
-/* ---- duties -------------------------------------------------------------------------------------- */
+/* ---- duties ---------------------------------------------------------------------------------- */
 
 int hvc_kvm_duty(bk_vm *vm, uint32_t duty, hvcore_duty_info *info, hvcore_error *err)
 {

@@ -24,16 +24,19 @@ typedef struct part {
     const char *get_name, *set_name;
 } part;
 
-static const part general = {KVM_SYNC_X86_REGS,    KVM_GET_REGS,   KVM_SET_REGS,
+static const part general = {KVM_SYNC_X86_REGS,         KVM_GET_REGS,   KVM_SET_REGS,
                              offsetof(sync_regs, regs), "KVM_GET_REGS", "KVM_SET_REGS"};
-static const part special = {KVM_SYNC_X86_SREGS,    KVM_GET_SREGS,   KVM_SET_SREGS,
+static const part special = {KVM_SYNC_X86_SREGS,         KVM_GET_SREGS,   KVM_SET_SREGS,
                              offsetof(sync_regs, sregs), "KVM_GET_SREGS", "KVM_SET_SREGS"};
 
-/* The part is the guest's now, and comes with each exit from now on; if it cannot, nothing tells when
- * it has changed. */
+/*
+ * The part is the guest's now, and comes with each exit from now on; if it cannot, nothing tells
+ * when it has changed. What has been set and not taken by a run that failed is the guest's as well.
+ */
 static int have(bk_vcpu *v, const part *p)
 {
-    if (!(v->arch.have & v->vm->arch.sync & p->bit)) {
+    uint64_t current = (v->arch.have & v->vm->arch.sync) | v->run->kvm_dirty_regs;
+    if (!(current & p->bit)) {
         if (hvc_kvm_ioctl(v->fd, p->get, (char *)regs_of(v) + p->at) < 0) {
             return hvc_kvm_failed(v, p->get_name);
         }
@@ -88,15 +91,21 @@ int hvc_kvm_x86_64_regs_flush(bk_vcpu *v)
     return rc ? rc : flush(v, &general);
 }
 
-/* ---- where a register is -------------------------------------------------------------------------- */
+/* ---- where a register is --------------------------------------------------------------------- */
 
 typedef struct place {
-    uint16_t at; /* in struct kvm_sync_regs */
+    uint16_t at;  /* in struct kvm_sync_regs */
     uint8_t size; /* bytes; 0: there is none */
 } place;
 
-#define GENERAL(name) {offsetof(sync_regs, regs.name), 8}
-#define SPECIAL(name, size) {offsetof(sync_regs, sregs.name), size}
+#define GENERAL(name)                     \
+    {                                     \
+        offsetof(sync_regs, regs.name), 8 \
+    }
+#define SPECIAL(name, size)                   \
+    {                                         \
+        offsetof(sync_regs, sregs.name), size \
+    }
 
 static const place gprs[] = {
     GENERAL(rax), GENERAL(rcx), GENERAL(rdx), GENERAL(rbx), GENERAL(rsp), GENERAL(rbp),
@@ -109,12 +118,16 @@ static const place crs[] = {
     [4] = SPECIAL(cr4, 8), [8] = SPECIAL(cr8, 8), [16] = SPECIAL(efer, 8),
 };
 
-#define SEGMENT(name)                                                                       \
-    SPECIAL(name.selector, 2), SPECIAL(name.base, 8), SPECIAL(name.limit, 4),               \
-    {                                                                                       \
-        offsetof(sync_regs, sregs.name), FLAGS                                                   \
+#define SEGMENT(name)                                                         \
+    SPECIAL(name.selector, 2), SPECIAL(name.base, 8), SPECIAL(name.limit, 4), \
+    {                                                                         \
+        offsetof(sync_regs, sregs.name), FLAGS                                \
     }
-#define TABLE(name) {0, 0}, SPECIAL(name.base, 8), SPECIAL(name.limit, 2), {0, 0}
+#define TABLE(name)                                        \
+    {0, 0}, SPECIAL(name.base, 8), SPECIAL(name.limit, 2), \
+    {                                                      \
+        0, 0                                               \
+    }
 enum { FLAGS = 0xff }; /* a size: the segment's flags, which KVM keeps in bytes */
 
 static const place segs[] = {
@@ -150,7 +163,7 @@ static int find(hvcore_reg reg, const place **at, const part **in)
     return 0;
 }
 
-/* ---- a segment's flags, as in a descriptor ---------------------------------------------------------- */
+/* ---- a segment's flags, as in a descriptor --------------------------------------------------- */
 
 static uint64_t flags_of(const struct kvm_segment *s)
 {
@@ -172,7 +185,7 @@ static void set_flags(struct kvm_segment *s, uint64_t flags)
     s->unusable = !s->present;
 }
 
-/* ---- MSRs ------------------------------------------------------------------------------------------- */
+/* ---- MSRs ------------------------------------------------------------------------------------ */
 
 typedef struct one_msr {
     struct kvm_msrs head;
@@ -199,7 +212,7 @@ static int msr(bk_vcpu *v, hvcore_reg reg, unsigned long request, uint64_t *valu
                     : -HVCORE_E_NOTFOUND;
 }
 
-/* ---- get, set --------------------------------------------------------------------------------------- */
+/* ---- get, set -------------------------------------------------------------------------------- */
 
 int hvc_kvm_arch_reg_get(bk_vcpu *v, hvcore_reg reg, void *value)
 {

@@ -26,19 +26,19 @@ typedef void (*hvcore_log_fn)(void *user, uint32_t level, const char *scope, con
 /** Options of a context. All zero is a silent context. */
 typedef struct hvcore_ctx_opts {
     uint32_t size;
-    uint32_t log_level; /**< HVCORE_LOG_*: lines up to this level reach `log` */
-    hvcore_log_fn log;  /**< NULL: silent */
-    void *log_user;     /**< handed to `log` */
-    uint32_t flags;     /**< HVCORE_CTX_* */
+    uint32_t log_level;  /**< HVCORE_LOG_*: lines up to this level reach `log` */
+    hvcore_log_fn log;   /**< NULL: silent */
+    void *log_user;      /**< handed to `log` */
+    uint32_t flags;      /**< HVCORE_CTX_* */
     int32_t kick_signal; /**< kvm: the signal that ends the guest's execution for cancel, deadline
                              and requests of other threads; 0: SIGRTMAX - 1 */
 } hvcore_ctx_opts;
 
 /**
- * Flags of a context. kvm needs a signal, but no handler: a thread that runs a vCPU keeps the signal
- * blocked from then on (until hvcore_vcpu_detach()), and the kernel opens it only inside KVM_RUN. A
- * program that has a handler of its own for kick_signal, whatever it does, says so instead; then no
- * thread's mask is touched.
+ * Flags of a context. kvm needs a signal, but no handler: a thread that runs a vCPU keeps the
+ * signal blocked from then on (until hvcore_vcpu_detach()), and the kernel opens it only inside
+ * KVM_RUN. A program that has a handler of its own for kick_signal, whatever it does, says so
+ * instead; then no thread's mask is touched.
  */
 enum hvcore_ctx_flag { HVCORE_CTX_KICK_HANDLED = 1 };
 
@@ -54,12 +54,13 @@ enum hvcore_backend_cap {
     HVCORE_CAP_HONOURS_HEDELEG = 8, /**< a delegated trap is known to reach the guest directly */
     HVCORE_CAP_TIMER = 16,          /**< riscv64: the guest's timer interrupt (vstimecmp) works */
     HVCORE_CAP_LOCKSTEP = 32,       /**< HVCORE_SCHEDULE_LOCKSTEP works */
-    HVCORE_CAP_KERNEL_WAITS = 64,   /**< a vCPU that waits, or is off, does so inside the kernel: there
+    HVCORE_CAP_KERNEL_WAITS =
+        64,                    /**< a vCPU that waits, or is off, does so inside the kernel: there
                                          is no HVCORE_EXIT_HALT and no HVCORE_EXIT_OFF (x86_64: with
                                          an interrupt controller of the kernel) */
-    HVCORE_CAP_DIRTY = 128,         /**< hvcore_map_opts.dirty works */
-    HVCORE_CAP_READONLY = 256,      /**< memory can be mapped without the right to write */
-    HVCORE_CAP_EL2 = 512            /**< arm64: HVCORE_VM_EL2 works */
+    HVCORE_CAP_DIRTY = 128,    /**< hvcore_map_opts.dirty works */
+    HVCORE_CAP_READONLY = 256, /**< memory can be mapped without the right to write */
+    HVCORE_CAP_EL2 = 512       /**< arm64: HVCORE_VM_EL2 works */
 };
 
 /** What a backend is, as hvcore_ctx_backend_info() tells it. */

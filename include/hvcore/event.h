@@ -15,11 +15,11 @@ enum hvcore_event_kind {
     HVCORE_EVENT_INSN_LIMIT = 3, /**< as many instructions as allowed have retired */
     HVCORE_EVENT_FAILED = 4,     /**< the machine below is broken; syndrome is its own code */
     /* digested by a kernel; the rest of it is in hvcore_bk_exit */
-    HVCORE_EVENT_MMIO = 5,   /**< an access outside of memory */
-    HVCORE_EVENT_PIO = 6,    /**< x86_64: IN, OUT */
-    HVCORE_EVENT_CALL = 7,   /**< a call to firmware or hypervisor that the kernel leaves to us */
-    HVCORE_EVENT_SYSREG = 8, /**< an MSR or CSR that the kernel leaves to us */
-    HVCORE_EVENT_HALT = 9,   /**< the guest waits for an interrupt, and the kernel does not */
+    HVCORE_EVENT_MMIO = 5,    /**< an access outside of memory */
+    HVCORE_EVENT_PIO = 6,     /**< x86_64: IN, OUT */
+    HVCORE_EVENT_CALL = 7,    /**< a call to firmware or hypervisor that the kernel leaves to us */
+    HVCORE_EVENT_SYSREG = 8,  /**< an MSR or CSR that the kernel leaves to us */
+    HVCORE_EVENT_HALT = 9,    /**< the guest waits for an interrupt, and the kernel does not */
     HVCORE_EVENT_SYSTEM = 10, /**< the guest asks for a shutdown, a reset, a suspend */
     HVCORE_EVENT_DEBUG = 11,  /**< a step, a breakpoint, a watchpoint */
     HVCORE_EVENT_MEMORY = 12, /**< the host cannot provide memory that is mapped */

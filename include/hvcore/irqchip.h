@@ -45,20 +45,20 @@ typedef struct hvcore_irqchip_opts {
  *
  * The kernel's controllers come after all vCPUs are made.
  *
- * PLIC: it has input lines 1 to `lines`, and occupies [gpa, gpa + HVCORE_IRQCHIP_PLIC_LEN). Context i is S-mode of vCPU i; its output
- * is that vCPU's external interrupt. All input lines are level-triggered, priorities are 0 to 7.
- * Registers are accessed with aligned 32-bit loads and stores; other accesses are access faults,
- * what is reserved reads as zero.
+ * PLIC: it has input lines 1 to `lines`, and occupies [gpa, gpa + HVCORE_IRQCHIP_PLIC_LEN). Context
+ * i is S-mode of vCPU i; its output is that vCPU's external interrupt. All input lines are
+ * level-triggered, priorities are 0 to 7. Registers are accessed with aligned 32-bit loads and
+ * stores; other accesses are access faults, what is reserved reads as zero.
  *
  * GICV3: the distributor is at gpa (64 KiB), the redistributors at gpa_cpu (128 KiB for each vCPU);
  * both multiples of 64 KiB. Input line n is SPI n (INTID 32 + n); there are `lines` of them, up to
  * 988 (rounded up to a multiple of 32). GICV2: distributor and CPU interface, 4 and 8 KiB.
  *
- * PC: gpa and gpa_cpu are 0, the places are the PC's; line n is GSI n, `lines` is 24. The local APICs
- * come with the vCPUs: it is made before the first one.
+ * PC: gpa and gpa_cpu are 0, the places are the PC's; line n is GSI n, `lines` is 24. The local
+ * APICs come with the vCPUs: it is made before the first one.
  *
- * AIA: the APLIC is at gpa (16 KiB), IMSIC n at gpa_cpu + n * 4 KiB; input lines 1 to `lines`, up to
- * 1023.
+ * AIA: the APLIC is at gpa (16 KiB), IMSIC n at gpa_cpu + n * 4 KiB; input lines 1 to `lines`, up
+ * to 1023.
  *
  * Thread: setup. Errors: E_INVAL (kind, reserved, an address that is not aligned), E_RANGE (lines,
  * the range wraps 2^64 or ends past the guest's address space), E_EXISTS (there is one; the range
@@ -78,10 +78,10 @@ HVCORE_API int hvcore_irqchip_create(hvcore_vm *vm, const hvcore_irqchip_opts *o
 HVCORE_API int hvcore_vm_irq(hvcore_vm *vm, uint32_t line, uint32_t level);
 
 /**
- * kvm: an eventfd that drives input line `line` of the kernel's interrupt controller: each signal is
- * a pulse. With `resample` >= 0, another eventfd, the line stays high until the guest is done with
- * it; `resample` is signalled then, and the device signals `fd` again if it still has something.
- * `fd` < 0 is E_INVAL; `attach` 0 takes `fd` away from the line again.
+ * kvm: an eventfd that drives input line `line` of the kernel's interrupt controller: each signal
+ * is a pulse. With `resample` >= 0, another eventfd, the line stays high until the guest is done
+ * with it; `resample` is signalled then, and the device signals `fd` again if it still has
+ * something. `fd` < 0 is E_INVAL; `attach` 0 takes `fd` away from the line again.
  *
  * Thread: any. Errors: E_INVAL, E_STATE (no interrupt controller of the kernel), E_RANGE (no such
  * line), E_EXISTS, E_UNSUPPORTED (no kernel below, or one without it), E_SYS. Since: 0.1.

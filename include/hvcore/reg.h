@@ -21,8 +21,8 @@ HVCORE_BEGIN
  * such register if the host has not; writable before the first run as far as the kernel lets one.
  *
  * arm64: class 1 holds x0 to x30, then sp_el0 (31), pc (32), pstate (33), sp_el1 (34); class 2 the
- * system registers, the index is op0 << 14 | op1 << 11 | CRn << 7 | CRm << 3 | op2 (DDI0487 C5.1.2);
- * class 4 v0 to v31 (16 bytes), fpsr (32), fpcr (33).
+ * system registers, the index is op0 << 14 | op1 << 11 | CRn << 7 | CRm << 3 | op2 (DDI0487
+ * C5.1.2); class 4 v0 to v31 (16 bytes), fpsr (32), fpcr (33).
  *
  * x86_64: class 1 holds rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to r15 (the order of their
  * encoding), rip (16), rflags (17); class 2 control registers (cr0, cr2, cr3, cr4, cr8 by number,

@@ -61,13 +61,13 @@ HVCORE_API int hvcore_vcpu_stats_get(hvcore_vcpu *vcpu, hvcore_vcpu_stats *stats
 /** A number that the kernel counts. */
 typedef struct hvcore_kernel_stat {
     uint32_t size;
-    uint32_t kind;     /**< as the kernel numbers it: 0 cumulative, 1 instant, 2 peak, 3 linear and 4
+    uint32_t kind;    /**< as the kernel numbers it: 0 cumulative, 1 instant, 2 peak, 3 linear and 4
                             logarithmic histogram */
-    uint32_t unit;     /**< 0 none, 1 bytes, 2 seconds, 3 cycles, 4 boolean */
-    int32_t exponent;  /**< of 10, or of 2 for bytes: the unit is multiplied by it */
+    uint32_t unit;    /**< 0 none, 1 bytes, 2 seconds, 3 cycles, 4 boolean */
+    int32_t exponent; /**< of 10, or of 2 for bytes: the unit is multiplied by it */
     char name[64];
-    uint64_t value;    /**< the first value; of a histogram, its first bucket */
-    uint32_t count;    /**< values: 1, or the buckets of a histogram */
+    uint64_t value; /**< the first value; of a histogram, its first bucket */
+    uint32_t count; /**< values: 1, or the buckets of a histogram */
     uint32_t reserved;
 } hvcore_kernel_stat;
 

@@ -37,8 +37,9 @@ typedef struct hvcore_vcpu_opts {
  * vCPU lives as long as anybody holds it.
  *
  * Thread: any. Errors: E_INVAL, E_RANGE, E_EXISTS (the number is taken), E_NOMEM, E_LIMIT (the
- * machine has no processor left), E_STATE (kvm: the interrupt controller is there already and takes
- * no more), E_UNSUPPORTED (HVCORE_VCPU_OFF on x86_64), E_SYS. Since: 0.1.
+ * machine has no processor left), E_UNSUPPORTED (kvm: the VM's `isa` cannot be had), E_STATE (kvm:
+ * the interrupt controller is there already and takes no more), E_UNSUPPORTED (HVCORE_VCPU_OFF on
+ * x86_64), E_SYS. Since: 0.1.
  */
 HVCORE_API int hvcore_vcpu_create(hvcore_vm *vm, uint32_t index, const hvcore_vcpu_opts *opts,
                                   hvcore_vcpu **vcpu, hvcore_error *err);
@@ -137,7 +138,8 @@ enum hvcore_crash_why {
     HVCORE_CRASH_TRIPLE_FAULT = 1, /**< x86_64: a fault in the delivery of a double fault */
     HVCORE_CRASH_ENTRY = 2,        /**< the hardware refuses to enter; code[0] is its reason */
     HVCORE_CRASH_EMULATION = 3,    /**< the kernel cannot carry out an instruction; code[0] is its
-                                        suberror */
+                                        suberror (x86_64), or the errno of KVM_RUN. The guest may
+                                        go on once pc is elsewhere */
     HVCORE_CRASH_GUEST = 4,        /**< the guest says that it has crashed; code is what it says */
     HVCORE_CRASH_UNKNOWN = 5       /**< an exit of the kernel that this library does not know;
                                         code[0] is its number, code[1] its hardware reason */
@@ -214,10 +216,10 @@ typedef struct hvcore_exit_fixup {
 
 /** A port access, as u.pio of an exit. A string instruction (INS, OUTS) is one exit an item. */
 typedef struct hvcore_exit_pio {
-    uint64_t data;  /**< OUT: the value, higher bits zero */
+    uint64_t data; /**< OUT: the value, higher bits zero */
     uint16_t port;
-    uint8_t width;  /**< bytes: 1, 2, 4 */
-    uint8_t write;  /**< 1: OUT */
+    uint8_t width; /**< bytes: 1, 2, 4 */
+    uint8_t write; /**< 1: OUT */
     uint32_t reserved;
 } hvcore_exit_pio;
 
@@ -232,15 +234,15 @@ typedef struct hvcore_exit_sysreg {
 typedef struct hvcore_exit_debug {
     uint32_t kind; /**< HVCORE_DEBUG_KIND_* */
     uint32_t reserved;
-    uint64_t addr;     /**< watchpoint: the address that was accessed, if the kernel says it */
-    uint64_t status;   /**< x86_64: DR6; arm64: ESR of the debug exception */
+    uint64_t addr;   /**< watchpoint: the address that was accessed, if the kernel says it */
+    uint64_t status; /**< x86_64: DR6; arm64: ESR of the debug exception */
 } hvcore_exit_debug;
 
 /** Memory that the host cannot provide, as u.memory of an exit; gpa is in the exit if known. */
 typedef struct hvcore_exit_memory {
-    uint64_t size;      /**< bytes from gpa on that are concerned; 0: unknown */
-    uint64_t flags;     /**< as the kernel gives them: KVM_MEMORY_EXIT_FLAG_* */
-    int32_t sys_errno;  /**< EFAULT, EHWPOISON */
+    uint64_t size;     /**< bytes from gpa on that are concerned; 0: unknown */
+    uint64_t flags;    /**< as the kernel gives them: KVM_MEMORY_EXIT_FLAG_* */
+    int32_t sys_errno; /**< EFAULT, EHWPOISON */
     uint32_t reserved;
 } hvcore_exit_memory;
 
@@ -347,9 +349,9 @@ HVCORE_API int hvcore_vcpu_deny(hvcore_vcpu *vcpu, hvcore_error *err);
  * once, 0 takes it back. The SBI calls send_ipi and set_timer act on the same lines: one sets SOFT,
  * the other lets TIMER fall. On kvm there is EXTERNAL only: the rest is the kernel's.
  *
- * arm64, without an interrupt controller of the kernel: HVCORE_ARM64_IRQ_*, the levels of the IRQ and
- * FIQ inputs. x86_64, without one: `irq` is a vector (0 to 255) that the guest takes as soon as it
- * can, the highest first; level 0 takes it back.
+ * arm64, without an interrupt controller of the kernel: HVCORE_ARM64_IRQ_*, the levels of the IRQ
+ * and FIQ inputs. x86_64, without one: `irq` is a vector (0 to 255) that the guest takes as soon as
+ * it can, the highest first; level 0 takes it back.
  *
  * Thread: any, signal. The caller must hold a reference. Errors: E_INVAL, E_RANGE (no such
  * interrupt), E_STATE (the kernel's interrupt controller drives them). Since: 0.1.
@@ -368,9 +370,9 @@ typedef struct hvcore_inject {
 
 /** What can be injected on arm64. */
 enum hvcore_arm64_inject {
-    HVCORE_ARM64_INJECT_EXT_DABT = 0,   /**< a synchronous external data abort */
-    HVCORE_ARM64_INJECT_SERROR = 1,     /**< an SError with a syndrome that says nothing */
-    HVCORE_ARM64_INJECT_SERROR_ISS = 2  /**< an SError with this ISS (needs FEAT_RAS) */
+    HVCORE_ARM64_INJECT_EXT_DABT = 0,  /**< a synchronous external data abort */
+    HVCORE_ARM64_INJECT_SERROR = 1,    /**< an SError with a syndrome that says nothing */
+    HVCORE_ARM64_INJECT_SERROR_ISS = 2 /**< an SError with this ISS (needs FEAT_RAS) */
 };
 
 /** Interrupt inputs of an arm64 vCPU. */

@@ -19,7 +19,8 @@ enum hvcore_schedule {
 
 /** Flags of hvcore_vm_opts. */
 enum hvcore_vm_flag {
-    HVCORE_VM_EL2 = 1 /**< arm64: the guest has an EL2 (nested virtualization). Needs HVCORE_CAP_EL2 */
+    HVCORE_VM_EL2 =
+        1 /**< arm64: the guest has an EL2 (nested virtualization). Needs HVCORE_CAP_EL2 */
 };
 
 /** Options of a VM. */
@@ -86,12 +87,12 @@ typedef int (*hvcore_pager_fn)(void *user, uint64_t gpa, uint32_t write);
 /** Where and how a memory object is mapped. */
 typedef struct hvcore_map_opts {
     uint32_t size;
-    uint32_t prot;         /**< HVCORE_PROT_*, above 0 */
-    uint64_t gpa;          /**< first guest-physical address; multiple of HVCORE_PAGE_SIZE */
-    uint64_t offset;       /**< first byte of the object; multiple of HVCORE_PAGE_SIZE */
-    uint64_t len;          /**< 0: all of the object from `offset` on */
-    uint32_t dirty;        /**< 1: keep a dirty log (hvcore_vm_dirty_get()). Needs HVCORE_CAP_DIRTY */
-    uint32_t reserved;     /**< 0 */
+    uint32_t prot;     /**< HVCORE_PROT_*, above 0 */
+    uint64_t gpa;      /**< first guest-physical address; multiple of HVCORE_PAGE_SIZE */
+    uint64_t offset;   /**< first byte of the object; multiple of HVCORE_PAGE_SIZE */
+    uint64_t len;      /**< 0: all of the object from `offset` on */
+    uint32_t dirty;    /**< 1: keep a dirty log (hvcore_vm_dirty_get()). Needs HVCORE_CAP_DIRTY */
+    uint32_t reserved; /**< 0 */
     hvcore_pager_fn pager; /**< NULL: everything is resident. E_UNSUPPORTED for now */
     void *pager_user;
 } hvcore_map_opts;
@@ -119,8 +120,8 @@ HVCORE_API int hvcore_vm_map(hvcore_vm *vm, hvcore_mem *mem, const hvcore_map_op
  * called from a callback. A range without any mapping is E_NOTFOUND, holes inside are allowed.
  *
  * Thread: any. Errors: E_INVAL (not whole pages), E_RANGE (wraps 2^64), E_NOTFOUND, E_BUSY (a view
- * pins part of it), E_NOMEM, E_TIMEOUT (a vCPU does not leave the guest: on arm64 and riscv64 a kernel
- * does not interrupt the wait for a page that userfaultfd has to bring), E_SYS. Since: 0.1.
+ * pins part of it), E_NOMEM, E_TIMEOUT (a vCPU does not leave the guest: on arm64 and riscv64 a
+ * kernel does not interrupt the wait for a page that userfaultfd has to bring), E_SYS. Since: 0.1.
  */
 HVCORE_API int hvcore_vm_unmap(hvcore_vm *vm, uint64_t gpa, uint64_t len, hvcore_error *err);
 
@@ -183,8 +184,8 @@ enum hvcore_dirty_flag {
 
 /**
  * Which pages of [gpa, gpa + len) have been written since they were asked for last, by the guest or
- * by hvcore_vm_write(): bit n % 8 of bitmap[n / 8] for page n of the range. Writes through a view or
- * another mapping of the host are not seen.
+ * by hvcore_vm_write(): bit n % 8 of bitmap[n / 8] for page n of the range. Writes through a view
+ * or another mapping of the host are not seen.
  *
  * All of the range must be mapped with `dirty`. A page that is written while this runs is in this
  * answer or in the next one. `bitmap` has at least (len / HVCORE_PAGE_SIZE + 7) / 8 bytes.
@@ -265,11 +266,11 @@ enum hvcore_ioevent_flag {
 /** A store that the kernel answers by signalling an eventfd, without leaving the guest for long. */
 typedef struct hvcore_ioevent {
     uint32_t size;
-    uint32_t flags;    /**< HVCORE_IOEVENT_* */
-    uint64_t addr;     /**< guest-physical address, or port */
-    uint64_t value;    /**< with MATCH */
-    uint32_t width;    /**< bytes: 1, 2, 4, 8; 0: any (not with MATCH) */
-    int32_t fd;        /**< an eventfd; the kernel keeps its own reference */
+    uint32_t flags; /**< HVCORE_IOEVENT_* */
+    uint64_t addr;  /**< guest-physical address, or port */
+    uint64_t value; /**< with MATCH */
+    uint32_t width; /**< bytes: 1, 2, 4, 8; 0: any (not with MATCH) */
+    int32_t fd;     /**< an eventfd; the kernel keeps its own reference */
 } hvcore_ioevent;
 
 #ifndef HVCORE_CDEF

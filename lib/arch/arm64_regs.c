@@ -2,11 +2,19 @@
 #include "lib/arch/regs.h"
 
 #define REG(class, index, width) ((uint32_t)(class) << 24 | (uint32_t)(index) << 8 | (width))
-#define GPR(n, name) {REG(HVCORE_REG_GPR, n, 8), name}
-#define V(n) {REG(HVCORE_REG_FPR, n, 16), "v" #n}
+#define GPR(n, name)                    \
+    {                                   \
+        REG(HVCORE_REG_GPR, n, 8), name \
+    }
+#define V(n)                               \
+    {                                      \
+        REG(HVCORE_REG_FPR, n, 16), "v" #n \
+    }
 /* DDI0487 C5.1.2; the encodings of the rows: D24.2, D24.10 */
-#define SYS(name, op0, op1, crn, crm, op2) \
-    {REG(HVCORE_REG_CSR, (op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2), 8), name}
+#define SYS(name, op0, op1, crn, crm, op2)                                                        \
+    {                                                                                             \
+        REG(HVCORE_REG_CSR, (op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2), 8), name \
+    }
 
 /* clang-format off */
 const hvc_reg_name hvc_arm64_regs[] = {

@@ -123,6 +123,13 @@ int hvc_riscv64_cause_parse(const char *name);
 /* The set of causes that have all these facts: 1 << code. */
 uint64_t hvc_riscv64_causes_with(unsigned facts);
 
+/* May a VMM give a guest this exception? Custom causes are the machine's to raise. */
+static inline bool hvc_riscv64_guest_sees(uint64_t cause)
+{
+    return cause <= HVCORE_RISCV64_HARDWARE_ERROR &&
+           hvc_riscv64_causes[cause].facts & HVC_CAUSE_GUEST_SEES;
+}
+
 /* Is stval a guest-virtual address? Hardware's GVA is not to be trusted (specs 9.3). */
 bool hvc_riscv64_has_gva(uint64_t cause, uint64_t tval);
 

@@ -2,9 +2,18 @@
 #include "lib/arch/regs.h"
 
 #define REG(class, index) ((uint32_t)(class) << 24 | (uint32_t)(index) << 8 | 8)
-#define GPR(n, name) {REG(HVCORE_REG_GPR, n), name}
-#define CR(n, name) {REG(HVCORE_REG_CSR, n), name}
-#define MSR(n, name) {REG(HVCORE_REG_MSR, n), name}
+#define GPR(n, name)                 \
+    {                                \
+        REG(HVCORE_REG_GPR, n), name \
+    }
+#define CR(n, name)                  \
+    {                                \
+        REG(HVCORE_REG_CSR, n), name \
+    }
+#define MSR(n, name)                 \
+    {                                \
+        REG(HVCORE_REG_MSR, n), name \
+    }
 /* clang-format off */
 #define TABLE(n, seg) {REG(HVCORE_REG_SEG, 4 * (n) + HVCORE_REG_SEG_BASE), seg "_base"}, \
                       {REG(HVCORE_REG_SEG, 4 * (n) + HVCORE_REG_SEG_LIMIT), seg "_limit"}
@@ -26,7 +35,8 @@ const hvc_reg_name hvc_x86_64_regs[] = {
     MSR(0x10, "tsc"), MSR(0x1b, "apic_base"), MSR(0x174, "sysenter_cs"),
     MSR(0x175, "sysenter_esp"), MSR(0x176, "sysenter_eip"), MSR(0x277, "pat"),
     MSR(HIGH(0x81), "star"), MSR(HIGH(0x82), "lstar"), MSR(HIGH(0x83), "cstar"),
-    MSR(HIGH(0x84), "syscall_mask"), MSR(HIGH(0x102), "kernel_gs_base"), MSR(HIGH(0x103), "tsc_aux"),
+    MSR(HIGH(0x84), "syscall_mask"), MSR(HIGH(0x102), "kernel_gs_base"),
+    MSR(HIGH(0x103), "tsc_aux"),
 };
 /* clang-format on */
 const uint32_t hvc_x86_64_reg_count = sizeof(hvc_x86_64_regs) / sizeof(hvc_x86_64_regs[0]);

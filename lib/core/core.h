@@ -82,7 +82,7 @@ struct hvcore_mem {
 typedef struct hvc_region {
     uint64_t gpa, len, offset;
     uint32_t prot;
-    uint32_t dirty; /* 1: with a log */
+    uint32_t dirty;  /* 1: with a log */
     hvcore_mem *mem; /* one reference per region */
 } hvc_region;
 

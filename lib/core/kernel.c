@@ -102,7 +102,7 @@ int hvcore_vcpu_debug_set(hvcore_vcpu *v, const hvcore_debug_opts *opts, hvcore_
     return v->kernel->debug(v->bk, &o, err);
 }
 
-/* ---- duties ----------------------------------------------------------------------------------- */
+/* ---- duties ---------------------------------------------------------------------------------- */
 
 static const char *const duties[] = {
     [HVCORE_DUTY_MOPS] = "mops", [HVCORE_DUTY_AT] = "at",   [HVCORE_DUTY_HEDELEG] = "hedeleg",
@@ -134,7 +134,8 @@ static void own_duty(const hvcore_vm *vm, uint32_t duty, hvcore_duty_info *info)
         uint32_t source;
         const char *why;
     } rows[] = {
-        [HVCORE_DUTY_MOPS] = {HVCORE_DUTY_BY_NOT_APPLICABLE, "Memory copy instructions are arm64's."},
+        [HVCORE_DUTY_MOPS] = {HVCORE_DUTY_BY_NOT_APPLICABLE,
+                              "Memory copy instructions are arm64's."},
         [HVCORE_DUTY_AT] = {HVCORE_DUTY_BY_NOT_APPLICABLE, "AT instructions are arm64's."},
         [HVCORE_DUTY_HEDELEG] = {HVCORE_DUTY_BY_LIBRARY, "The VM's trap policy decides."},
         [HVCORE_DUTY_SPE] = {HVCORE_DUTY_BY_NOT_APPLICABLE, "Statistical profiling is arm64's."},
@@ -154,9 +155,9 @@ static int check_duty(const hvcore_vm *vm, uint32_t duty, hvcore_error *err)
     if (!vm) {
         return no_vm(err);
     }
-    return duty < HVCORE_DUTIES ? 0
-                                : hvc_fail(err, HVCORE_E_RANGE, HVCORE_DOMAIN_CORE,
-                                           "There is no duty %u.", duty);
+    return duty < HVCORE_DUTIES
+               ? 0
+               : hvc_fail(err, HVCORE_E_RANGE, HVCORE_DOMAIN_CORE, "There is no duty %u.", duty);
 }
 
 int hvcore_vm_duty_info(hvcore_vm *vm, uint32_t duty, hvcore_duty_info *info, hvcore_error *err)
@@ -196,7 +197,7 @@ int hvcore_vm_hide(hvcore_vm *vm, uint32_t duty, hvcore_error *err)
     return rc;
 }
 
-/* ---- statistics -------------------------------------------------------------------------------- */
+/* ---- statistics ------------------------------------------------------------------------------ */
 
 /* The vCPU cannot go while the lock is held. */
 static int stat_of(hvcore_vm *vm, uint32_t vcpu, uint32_t index, hvcore_kernel_stat *stat,

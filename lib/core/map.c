@@ -64,8 +64,7 @@ static int check_opts(const hvcore_mem *mem, hvcore_map_opts *o, hvcore_error *e
                         "The field `reserved` of the map options is not 0.");
     }
     if (o->pager) {
-        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_MEM,
-                        "Pagers are not there yet.");
+        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_MEM, "Pagers are not there yet.");
     }
     if (o->dirty > 1) {
         return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_MEM, "The field `dirty` is 0 or 1.");
@@ -182,11 +181,8 @@ static int swap_map(hvcore_vm *vm, hvc_regions *next, change_fn *change, const h
 
 static int backend_map(hvcore_vm *vm, const hvc_region *r, hvcore_error *err)
 {
-    hvcore_bk_region region = {.gpa = r->gpa,
-                               .len = r->len,
-                               .prot = r->prot,
-                               .dirty = r->dirty,
-                               .host = host_of(r)};
+    hvcore_bk_region region = {
+        .gpa = r->gpa, .len = r->len, .prot = r->prot, .dirty = r->dirty, .host = host_of(r)};
     hvcore_error own = HVCORE_ERROR_INIT;
     int rc = vm->ops->mem_map(vm->bk, &region, &own);
     return rc ? hvc_backend_failed(err, rc, &own, "the mapping") : 0;

@@ -121,12 +121,10 @@ int hvcore_vm_pio_add(hvcore_vm *vm, uint32_t port, uint32_t len, const hvcore_m
                         "A range of ports needs a VM and at least one port.");
     }
     if (vm->arch != HVCORE_ARCH_X86_64) {
-        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_MEM,
-                        "Only x86_64 has ports.");
+        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_MEM, "Only x86_64 has ports.");
     }
     if (port >= PORTS || len > PORTS - port) {
-        return hvc_fail_at(err, HVCORE_E_RANGE, HVCORE_DOMAIN_MEM, port,
-                           "Ports end at 0xffff.");
+        return hvc_fail_at(err, HVCORE_E_RANGE, HVCORE_DOMAIN_MEM, port, "Ports end at 0xffff.");
     }
     return add(vm, &vm->pios, &m, ops, id, err);
 }

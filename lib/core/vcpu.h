@@ -105,7 +105,7 @@ struct hvcore_vcpu {
     const hvcore_bk_exit *last; /* kernel: what belongs to `event` */
     uint32_t owed;              /* kernel: 1: it has an answer that it has not taken up yet */
     uint32_t halted;            /* kernel: 1: it waits for an interrupt, and the kernel does not */
-    hvc_program *program;  /* changed only while this vCPU is held */
+    hvc_program *program;       /* changed only while this vCPU is held */
 
     _Atomic uint32_t word;    /* rendezvous.h */
     _Atomic uint32_t running; /* hvc_running */

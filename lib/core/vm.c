@@ -25,7 +25,7 @@ static bool names_it(const char *wanted, const hvcore_backend_info *info)
     return false;
 }
 
-/* The first backend of this architecture that can be used here; if none can, the last that cannot. */
+/* The first backend of this architecture that can be used here, else the last that cannot. */
 static const hvcore_backend_ops *find_any(const hvcore_ctx *ctx, uint32_t arch,
                                           hvcore_backend_info *info)
 {

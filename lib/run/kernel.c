@@ -42,7 +42,7 @@ bool hvc_kernel_pc(hvcore_vcpu *v, uint64_t *pc)
     return !v->kernel->reg_get(v->bk, hvc_reg_pc(v->vm->arch), pc);
 }
 
-/* ---- what happened ---------------------------------------------------------------------------- */
+/* ---- what happened --------------------------------------------------------------------------- */
 
 void hvc_exit_kernel(hvcore_vcpu *v, uint32_t reason)
 {
@@ -80,22 +80,29 @@ static int on_pio(hvcore_vcpu *v)
 
 static void answer_later(hvcore_vcpu *v)
 {
-    v->pending = (hvc_pending){.kind = HVC_PENDING_CALL,
-                               .owner = HVC_OWNER_KERNEL,
-                               .needs = (uint8_t)v->last->needs};
+    v->pending = (hvc_pending){
+        .kind = HVC_PENDING_CALL, .owner = HVC_OWNER_KERNEL, .needs = (uint8_t)v->last->needs};
 }
 
-enum { DBCN_WRITE = 0, DBCN_WRITE_BYTE = 2 };
+enum { DBCN_READ = 1, DBCN_WRITE_BYTE = 2 };
 
-/* SBI's debug console, which KVM hands on as it came (SBI 2.0, 12): it is the VM's. */
+/* SBI's debug console, which KVM hands on as it came (SBI 2.0, 12), is answered by the library. */
 static bool is_console(const hvcore_vcpu *v, const hvcore_exit_hypercall *c)
 {
-    return v->vm->console && v->vm->arch == HVCORE_ARCH_RISCV64 && c->nr == HVCORE_SBI_DBCN &&
-           (c->fid == DBCN_WRITE || c->fid == DBCN_WRITE_BYTE);
+    return v->vm->arch == HVCORE_ARCH_RISCV64 && c->nr == HVCORE_SBI_DBCN;
 }
 
-static int write_console(hvcore_vcpu *v, const hvcore_exit_hypercall *c)
+/* A VM without a console has none; nothing is ever typed. */
+static int console(hvcore_vcpu *v, const hvcore_exit_hypercall *c)
 {
+    if (!v->vm->console || c->fid > DBCN_WRITE_BYTE) {
+        v->pending = (hvc_pending){0};
+        return hvc_backend_code(v->kernel->deny(v->bk, NULL));
+    }
+    if (c->fid == DBCN_READ) {
+        v->pending.filled = 1;
+        return HVC_FLOW_ON;
+    }
     bool byte = c->fid == DBCN_WRITE_BYTE;
     v->console_byte = (char)c->arg[0];
     v->console_len = byte ? 1 : c->arg[0];
@@ -108,7 +115,7 @@ static int on_call(hvcore_vcpu *v)
 {
     answer_later(v);
     if (is_console(v, &v->last->u.call)) {
-        return write_console(v, &v->last->u.call);
+        return console(v, &v->last->u.call);
     }
     hvc_exit_kernel(v, HVCORE_EXIT_HYPERCALL);
     v->exit.u.hypercall = v->last->u.call;

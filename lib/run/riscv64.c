@@ -376,18 +376,11 @@ int hvc_riscv64_trap(hvcore_vcpu *v)
 
 /* ---- the VMM's exceptions -------------------------------------------------------------------- */
 
-/* Custom causes are the machine's to raise, not the VMM's. */
-static bool guest_sees(uint64_t cause)
-{
-    return cause <= HVCORE_RISCV64_HARDWARE_ERROR &&
-           hvc_riscv64_causes[cause].facts & HVC_CAUSE_GUEST_SEES;
-}
-
 int hvc_riscv64_inject(hvcore_vcpu *v, uint64_t cause, uint64_t tval, hvcore_error *err)
 {
     hvcore_riscv64_frame *f = v->cpu.frame;
     hvcore_event e = {.size = sizeof(e), .syndrome = cause, .tval = tval, .pc = f->pc};
-    if (!guest_sees(cause)) {
+    if (!hvc_riscv64_guest_sees(cause)) {
         return hvc_fail(err, HVCORE_E_INVAL, HVCORE_DOMAIN_RUN,
                         "A supervisor never sees an exception with cause %llu.",
                         (unsigned long long)cause);

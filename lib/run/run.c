@@ -224,13 +224,13 @@ static int on_digested(hvcore_vcpu *v)
 }
 
 static int (*const on_event[])(hvcore_vcpu *) = {
-    [HVCORE_EVENT_TRAP] = on_trap,        [HVCORE_EVENT_KICKED] = on_kicked,
+    [HVCORE_EVENT_TRAP] = on_trap,         [HVCORE_EVENT_KICKED] = on_kicked,
     [HVCORE_EVENT_DEADLINE] = on_deadline, [HVCORE_EVENT_INSN_LIMIT] = on_limit,
-    [HVCORE_EVENT_FAILED] = on_failed,    [HVCORE_EVENT_MMIO] = on_digested,
-    [HVCORE_EVENT_PIO] = on_digested,     [HVCORE_EVENT_CALL] = on_digested,
-    [HVCORE_EVENT_SYSREG] = on_digested,  [HVCORE_EVENT_HALT] = on_digested,
-    [HVCORE_EVENT_SYSTEM] = on_digested,  [HVCORE_EVENT_DEBUG] = on_digested,
-    [HVCORE_EVENT_MEMORY] = on_digested,  [HVCORE_EVENT_CRASH] = on_digested,
+    [HVCORE_EVENT_FAILED] = on_failed,     [HVCORE_EVENT_MMIO] = on_digested,
+    [HVCORE_EVENT_PIO] = on_digested,      [HVCORE_EVENT_CALL] = on_digested,
+    [HVCORE_EVENT_SYSREG] = on_digested,   [HVCORE_EVENT_HALT] = on_digested,
+    [HVCORE_EVENT_SYSTEM] = on_digested,   [HVCORE_EVENT_DEBUG] = on_digested,
+    [HVCORE_EVENT_MEMORY] = on_digested,   [HVCORE_EVENT_CRASH] = on_digested,
 };
 
 /*

@@ -25,9 +25,9 @@ int main(void)
 #define DEVICE UINT64_C(0x10000000)
 enum { RAM = 2 << 20, CODE = 0x1000 };
 
-static const uint8_t out_loop[] = {0xe6, 0x10, 0xeb, 0xfc};              /* out 0x10, al; jmp */
-static const uint8_t in_loop[] = {0xe4, 0x10, 0xeb, 0xfc};               /* in al, 0x10; jmp */
-static const uint8_t store_loop[] = {0xa2, 0x00, 0x00, 0xeb, 0xfb};      /* mov [0], al; jmp */
+static const uint8_t out_loop[] = {0xe6, 0x10, 0xeb, 0xfc};         /* out 0x10, al; jmp */
+static const uint8_t in_loop[] = {0xe4, 0x10, 0xeb, 0xfc};          /* in al, 0x10; jmp */
+static const uint8_t store_loop[] = {0xa2, 0x00, 0x00, 0xeb, 0xfb}; /* mov [0], al; jmp */
 static const uint8_t hlt[] = {0xf4};
 
 static volatile uint64_t sink;
@@ -38,7 +38,7 @@ static void die(const char *what)
     exit(1);
 }
 
-/* ---- bare ioctls ------------------------------------------------------------------------------ */
+/* ---- bare ioctls ----------------------------------------------------------------------------- */
 
 typedef struct bare {
     int kvm, vm, vcpu;
@@ -143,7 +143,7 @@ static void raw_life(uint64_t times)
     }
 }
 
-/* ---- hvcore ----------------------------------------------------------------------------------- */
+/* ---- hvcore ---------------------------------------------------------------------------------- */
 
 static hvcore_error err = HVCORE_ERROR_INIT;
 static hvcore_ctx *ctx;
@@ -177,9 +177,8 @@ static void ours_new(ours *o)
 
 static void ours_code(const ours *o, const uint8_t *code, size_t len)
 {
-    static const hvcore_reg regs[] = {
-        HVCORE_REG_X86_64_CS, HVCORE_REG_X86_64_CS + 0x100, HVCORE_REG_X86_64_DS + 0x100,
-        HVCORE_REG_X86_64_RIP};
+    static const hvcore_reg regs[] = {HVCORE_REG_X86_64_CS, HVCORE_REG_X86_64_CS + 0x100,
+                                      HVCORE_REG_X86_64_DS + 0x100, HVCORE_REG_X86_64_RIP};
     static const uint64_t values[] = {0, 0, DEVICE, CODE};
 
     CHECK(hvcore_vm_write(o->vm, CODE, code, len));
@@ -265,7 +264,7 @@ static void calls(uint64_t times)
         sink += indirect(i);
 }
 
-/* ------------------------------------------------------------------------------------------------ */
+/* ---------------------------------------------------------------------------------------------- */
 
 static void exits(const char *what, const uint8_t *code, size_t len, void (*a)(uint64_t),
                   void (*b)(uint64_t), double target)

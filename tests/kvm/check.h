@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The harness of the programs that use kvm: a table of tests, `ok NAME`, `not ok NAME` or
- * `skip NAME: REASON` for each, and the sum at the end. A test goes on after a CHECK that fails; each
+ * The harness of the programs that use kvm: a table of tests, `ok NAME`, `not ok NAME` or `skip
+ * NAME: REASON` for each, and the sum at the end. A test goes on after a CHECK that fails; each
  * says what it saw.
  */
 #ifndef HVC_TESTS_KVM_CHECK_H
@@ -43,11 +43,10 @@ __attribute__((format(printf, 4, 5))) static inline bool check_that(bool ok, con
 
 #define CHECK(ok) check_that((ok) != 0, __FILE__, __LINE__, "%s", #ok)
 /* Two integers that have to be equal. */
-#define SAME(is, want) \
-    check_same((uint64_t)(is), (uint64_t)(want), __FILE__, __LINE__, #is)
+#define SAME(is, want) check_same((uint64_t)(is), (uint64_t)(want), __FILE__, __LINE__, #is)
 /* A call of the library that has to succeed; its error record is `e`. */
-#define OK(call)                                                                               \
-    check_that((call) == 0, __FILE__, __LINE__, "%s: %s (%s)", #call, e.message,               \
+#define OK(call)                                                                 \
+    check_that((call) == 0, __FILE__, __LINE__, "%s: %s (%s)", #call, e.message, \
                hvcore_strerror(e.code))
 /* A call that has to fail with this code. */
 #define FAILS(call, want) check_fails((call), -(want), __FILE__, __LINE__, #call)

@@ -256,6 +256,8 @@ static int fd = -1, fd2 = -1; /* eventfds of a call */
 
 /* --- the calls -------------------------------------------------------------------------------------- */
 
+static bool is_tolerated(void);
+
 static int call_vm(hvcore_error *e)
 {
     return new_vm(&g.vm2, e);
@@ -270,7 +272,8 @@ static void good_vm(void)
 
     SAME(hvcore_vm_backend_info(g.vm, &a), 0);
     SAME(hvcore_vm_backend_info(g.vm2, &b), 0);
-    CHECK(strcmp(shim.what ? shim.what : "", "open") == 0 || a.caps == b.caps || shim.hits);
+    if (!shim.hits || !is_tolerated())
+        SAME(b.caps, a.caps);
     OK(hvcore_vcpu_create(g.vm2, 0, NULL, &v, &e));
     hvcore_vcpu_unref(v);
 }

@@ -12,7 +12,8 @@ kvm_programs = \
 	tests/kvm/windows \
 	tests/kvm/x86_64
 if KVM_ARM64
-kvm_programs += tests/kvm/arm64 tests/kvm/arm64_debug tests/kvm/arm64_irq tests/kvm/arm64_run
+kvm_programs += tests/kvm/arm64 tests/kvm/arm64_debug tests/kvm/arm64_duty tests/kvm/arm64_irq \
+	tests/kvm/arm64_run
 endif
 if KVM_RISCV64
 kvm_programs += tests/kvm/riscv64 tests/kvm/riscv64_exits tests/kvm/riscv64_irq \

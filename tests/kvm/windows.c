@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The windows in which a cancel or a deadline could be lost or come too late, one by one: the
- * library's system calls come through here, and the cancel is made at exactly that point. After each
- * there is one CANCELLED with its token, then a run that is not cancelled, and no signal is left.
+ * library's system calls come through here, and the cancel is made at exactly that point. After
+ * each there is one CANCELLED with its token, then a run that is not cancelled, and no signal is
+ * left.
  *
  * The guest spins, so only a kick or a deadline ends a run.
  */
@@ -23,17 +24,17 @@
 #define ARCH HVCORE_ARCH_X86_64
 #define RAM UINT64_C(0)
 #define CODE 0xfeeb /* jmp . */
-#define REG_PC HVCORE_REG_X86_64_RIP
+#define WINDOW_PC HVCORE_REG_X86_64_RIP
 #elif defined __aarch64__
 #define ARCH HVCORE_ARCH_ARM64
 #define RAM UINT64_C(0x40000000)
 #define CODE 0x14000000 /* b . */
-#define REG_PC HVCORE_REG_ARM64_PC
+#define WINDOW_PC HVCORE_REG_ARM64_PC
 #else
 #define ARCH HVCORE_ARCH_RISCV64
 #define RAM UINT64_C(0x80000000)
 #define CODE 0x6f /* j . */
-#define REG_PC HVCORE_REG_RISCV64_PC
+#define WINDOW_PC HVCORE_REG_RISCV64_PC
 #endif
 
 static struct {
@@ -47,7 +48,7 @@ static struct {
 static hvcore_error e;
 static uint32_t token;
 
-/* --- the points -------------------------------------------------------------------------------- */
+/* --- the points ------------------------------------------------------------------------------- */
 
 enum point { NOWHERE, BEFORE_RUN, AFTER_RUN, BEFORE_EAT, AFTER_EAT, AFTER_ARMED };
 
@@ -117,7 +118,7 @@ int __wrap_timer_settime(timer_t timer, int flags, const struct itimerspec *new,
     return rc;
 }
 
-/* --- the machine --------------------------------------------------------------------------------- */
+/* --- the machine ------------------------------------------------------------------------------ */
 
 static void ignore(int sig)
 {
@@ -152,7 +153,7 @@ static bool up(void)
     CHECK(hvcore_reg_set_u64(g.vcpu, HVCORE_REG_X86_64_CS, 0) == 0);
     CHECK(hvcore_reg_set_u64(g.vcpu, HVCORE_REG_X86_64_CS + 0x100, 0) == 0);
 #endif
-    return CHECK(hvcore_reg_set_u64(g.vcpu, REG_PC, RAM) == 0);
+    return CHECK(hvcore_reg_set_u64(g.vcpu, WINDOW_PC, RAM) == 0);
 }
 
 /* The thread is as it was: the signal is neither blocked nor pending. */
@@ -221,7 +222,7 @@ static void expect_cancelled(const hvcore_exit *x)
     SAME(run(5)->reason, HVCORE_EXIT_DEADLINE);
 }
 
-/* --- the windows --------------------------------------------------------------------------------- */
+/* --- the windows ------------------------------------------------------------------------------ */
 
 static void before_the_run(void)
 {
@@ -277,8 +278,7 @@ static void at_points(void)
             expect_cancelled(run(3));
         else
             expect_cancelled(run(2000));
-        check_that(visits == 1, __FILE__, __LINE__, "%s: reached %u times", rows[row].name,
-                   visits);
+        check_that(visits == 1, __FILE__, __LINE__, "%s: reached %u times", rows[row].name, visits);
         point = NOWHERE;
     }
     act = NULL;

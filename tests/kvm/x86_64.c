@@ -114,7 +114,7 @@ static void complete(uint64_t value)
     CHECK(hvcore_vcpu_complete(g.vcpu, &value, 1) == 0);
 }
 
-/* --- ports and memory --------------------------------------------------------------------------- */
+/* --- ports and memory ------------------------------------------------------------------------- */
 
 /* kvm_pvm carries real mode out in KVM's emulator, which looks neither at IDTR's limit nor at data
  * points, and takes memory that is gone for MMIO. */
@@ -135,12 +135,12 @@ static bool qemu(void)
 static void ports(void)
 {
     static const uint8_t code[] = {
-        0xb8, 0x34, 0x12,             /* mov ax, 0x1234 */
-        0xe6, 0x10,                   /* out 0x10, al */
-        0xe7, 0x12,                   /* out 0x12, ax */
-        0xe4, 0x20,                   /* in al, 0x20 */
-        0x66, 0xe5, 0x24,             /* in eax, 0x24 */
-        0xf4                          /* hlt */
+        0xb8, 0x34, 0x12, /* mov ax, 0x1234 */
+        0xe6, 0x10,       /* out 0x10, al */
+        0xe7, 0x12,       /* out 0x12, ax */
+        0xe4, 0x20,       /* in al, 0x20 */
+        0x66, 0xe5, 0x24, /* in eax, 0x24 */
+        0xf4              /* hlt */
     };
 
     if (!up(code, sizeof code))
@@ -304,7 +304,7 @@ static void callbacks(void)
     down();
 }
 
-/* --- system registers, exceptions --------------------------------------------------------------- */
+/* --- system registers, exceptions ------------------------------------------------------------- */
 
 static void unknown_msr(void)
 {
@@ -341,7 +341,7 @@ static void unknown_msr(void)
 
 static void injected(void)
 {
-    static const uint8_t code[] = {0xe6, 0x10, 0xf4}; /* out 0x10, al; hlt */
+    static const uint8_t code[] = {0xe6, 0x10, 0xf4};          /* out 0x10, al; hlt */
     static const uint8_t handler[] = {0xb0, 0x06, 0xe6, 0x80}; /* mov al, 6; out 0x80, al */
     static const uint16_t vector[] = {0x5000, 0};
     hvcore_inject what = HVCORE_INJECT_INIT;
@@ -379,7 +379,7 @@ static void triple_fault(void)
     down();
 }
 
-/* --- registers ---------------------------------------------------------------------------------- */
+/* --- registers -------------------------------------------------------------------------------- */
 
 static void registers(void)
 {
@@ -417,19 +417,19 @@ static void registers(void)
     down();
 }
 
-/* --- interrupts ---------------------------------------------------------------------------------- */
+/* --- interrupts ------------------------------------------------------------------------------- */
 
 /* Without the kernel's APIC: a vector waits until the guest can take it. */
 static void vectors(void)
 {
     static const uint8_t code[] = {
-        0xe6, 0x10, /* out 0x10, al: interrupts are off */
-        0xfb,       /* sti */
+        0xe6, 0x10,                   /* out 0x10, al: interrupts are off */
+        0xfb,                         /* sti */
         0xb9, 0xff, 0xff, 0xe2, 0xfe, /* mov cx, 0xffff; loop here */
-        0xe6, 0x11, /* out 0x11, al */
-        0xf4,       /* hlt */
-        0xe6, 0x12, /* out 0x12, al */
-        0xf4        /* hlt */
+        0xe6, 0x11,                   /* out 0x11, al */
+        0xf4,                         /* hlt */
+        0xe6, 0x12,                   /* out 0x12, al */
+        0xf4                          /* hlt */
     };
     static const uint8_t handler[] = {0xe6, 0x80, 0xcf}; /* out 0x80, al; iret */
     static const uint16_t vector[] = {0x5000, 0};
@@ -587,11 +587,12 @@ static void ioevent(void)
     down();
 }
 
-/* --- debugging ------------------------------------------------------------------------------------ */
+/* --- debugging -------------------------------------------------------------------------------- */
 
 static void steps(void)
 {
-    static const uint8_t code[] = {0x90, 0x40, 0x43, 0xcc, 0x90, 0xf4}; /* nop inc inc int3 nop hlt */
+    static const uint8_t code[] = {0x90, 0x40, 0x43,
+                                   0xcc, 0x90, 0xf4}; /* nop inc inc int3 nop hlt */
     hvcore_debug_opts o = HVCORE_DEBUG_OPTS_INIT;
 
     if (!up(code, sizeof code))
@@ -633,8 +634,7 @@ static void points(void)
         return;
     o.count = 2;
     o.point[0] = (hvcore_debug_point){.addr = CODE + 2, .kind = HVCORE_DEBUG_POINT_EXECUTE};
-    o.point[1] =
-        (hvcore_debug_point){.addr = 0x3000, .kind = HVCORE_DEBUG_POINT_WRITE, .len = 1};
+    o.point[1] = (hvcore_debug_point){.addr = 0x3000, .kind = HVCORE_DEBUG_POINT_WRITE, .len = 1};
     OK(hvcore_vcpu_debug_set(g.vcpu, &o, &e));
     SAME(run(), HVCORE_EXIT_DEBUG);
     SAME(g.x->u.debug.kind, HVCORE_DEBUG_KIND_POINT);
@@ -655,7 +655,7 @@ static void points(void)
     down();
 }
 
-/* --- memory ---------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static int map_at(uint64_t gpa, uint64_t offset, uint64_t len, uint32_t prot, uint32_t dirty)
 {
@@ -762,7 +762,7 @@ static void memory_gone(void)
     munmap(host, 0x1000);
 }
 
-/* --- the rest ---------------------------------------------------------------------------------------- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static void statistics(void)
 {

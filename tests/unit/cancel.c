@@ -39,9 +39,9 @@
 #define RAM UINT64_C(0x80000000)
 #define DEV UINT64_C(0x10000000)
 #define NOWHERE UINT64_C(0x20000000)
-#define REG_PC HVCORE_REG_RISCV64_PC
-#define REG_DEV HVCORE_REG_RISCV64_A0
-#define REG_NOWHERE HVCORE_REG_RISCV64_A1
+#define CANCEL_PC HVCORE_REG_RISCV64_PC
+#define CANCEL_DEV HVCORE_REG_RISCV64_A0
+#define CANCEL_NOWHERE HVCORE_REG_RISCV64_A1
 static const uint32_t code[] = {
     0x0000006f, 0,          0, 0, /* j . */
     0x00053283, 0xffdff06f, 0, 0, /* ld t0, (a0); j -4 */
@@ -52,9 +52,9 @@ static const uint32_t code[] = {
 #define RAM UINT64_C(0x40000000)
 #define DEV UINT64_C(0x10000000)
 #define NOWHERE UINT64_C(0x20000000)
-#define REG_PC HVCORE_REG_ARM64_PC
-#define REG_DEV HVCORE_REG_ARM64_X0
-#define REG_NOWHERE (HVCORE_REG_ARM64_X0 + 0x100)
+#define CANCEL_PC HVCORE_REG_ARM64_PC
+#define CANCEL_DEV HVCORE_REG_ARM64_X0
+#define CANCEL_NOWHERE (HVCORE_REG_ARM64_X0 + 0x100)
 static const uint32_t code[] = {
     0x14000000, 0,          0, 0, /* b . */
     0xf9400005, 0x17ffffff, 0, 0, /* ldr x5, [x0]; b -4 */
@@ -65,9 +65,9 @@ static const uint32_t code[] = {
 #define RAM UINT64_C(0)
 #define DEV UINT64_C(0xd000)
 #define NOWHERE UINT64_C(0xe000)
-#define REG_PC HVCORE_REG_X86_64_RIP
-#define REG_DEV HVCORE_REG_X86_64_RBX
-#define REG_NOWHERE HVCORE_REG_X86_64_RSI
+#define CANCEL_PC HVCORE_REG_X86_64_RIP
+#define CANCEL_DEV HVCORE_REG_X86_64_RBX
+#define CANCEL_NOWHERE HVCORE_REG_X86_64_RSI
 static const uint32_t code[] = {
     0x0000feeb, 0, 0, 0, /* jmp . */
     0xfceb078b, 0, 0, 0, /* mov ax, [bx]; jmp -4 */
@@ -163,9 +163,9 @@ static void *run_vcpu(void *user)
         /* Another kind of guest, a deadline now and then, away for a moment now and then. */
         if (x % 4 == 0) {
             kind = (int)(x >> 8 & 0xff) % KINDS;
-            s->failed += hvcore_reg_set_u64(s->vcpu, REG_PC, RAM + 16 * (uint64_t)kind) != 0;
-            hvcore_reg_set_u64(s->vcpu, REG_DEV, DEV);
-            hvcore_reg_set_u64(s->vcpu, REG_NOWHERE, NOWHERE);
+            s->failed += hvcore_reg_set_u64(s->vcpu, CANCEL_PC, RAM + 16 * (uint64_t)kind) != 0;
+            hvcore_reg_set_u64(s->vcpu, CANCEL_DEV, DEV);
+            hvcore_reg_set_u64(s->vcpu, CANCEL_NOWHERE, NOWHERE);
         }
         if ((x >> 16) % 4 == 0)
             opts.deadline_ns = hvcore_clock_ns() + (x >> 24) % (20 * US);
@@ -331,7 +331,7 @@ static uint32_t cancels(void)
 /* What its reset state leaves to do. */
 static void set_up(hvcore_vcpu *vcpu)
 {
-    OK(hvcore_reg_set_u64(vcpu, REG_PC, RAM));
+    OK(hvcore_reg_set_u64(vcpu, CANCEL_PC, RAM));
 #if defined HVC_CANCEL_KVM && defined __x86_64__
     OK(hvcore_reg_set_u64(vcpu, HVCORE_REG_X86_64_CS, 0));
     OK(hvcore_reg_set_u64(vcpu, HVCORE_REG_X86_64_CS + 0x100, 0));

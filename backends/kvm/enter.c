@@ -198,14 +198,17 @@ static int timer_set(bk_vcpu *v, uint64_t ns)
     return 0;
 }
 
-/* What it is set to already costs nothing. */
+/* What it is set to already costs nothing. A child of fork() has no timer; KVM_RUN will say more. */
 static int arm(bk_vcpu *v, uint64_t deadline_ns)
 {
     int rc = 0;
     if (deadline_ns && !is_me(&v->timer_of)) {
         rc = timer_new(v);
     }
-    return !rc && v->timer_of.tid && v->timer_ns != deadline_ns ? timer_set(v, deadline_ns) : rc;
+    if (!rc && v->timer_of.tid && v->timer_ns != deadline_ns) {
+        rc = timer_set(v, deadline_ns);
+    }
+    return rc && v->vm->pid != getpid() ? 0 : rc;
 }
 
 /* ---- KVM_RUN ------------------------------------------------------------------------------------- */

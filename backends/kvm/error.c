@@ -68,6 +68,7 @@ static const struct advice {
     {"open of /dev/kvm", EPERM, "Give the container the device /dev/kvm"},
     {"open of /dev/kvm", ENODEV,
      "The hardware has no virtualization, or another hypervisor uses it"},
+    {"open of /dev/kvm", EBUSY, "Another hypervisor uses the processor's virtualization"},
     {"KVM_CREATE_VM", EBUSY, "Another hypervisor uses the processor's virtualization"},
     {"KVM_CREATE_VM", EINVAL, "The kernel does not make VMs of this kind"},
     {"KVM_CREATE_VCPU", EBUSY, "Make all vCPUs before the interrupt controller"},

@@ -119,6 +119,11 @@ def test_what_the_host_has(tmp_path):
     assert fdt.cells(found["/cpus"]["timebase-frequency"]) == (1000000,)
 
 
+def test_a_frequency_of_two_cells(tmp_path):
+    found = harts_on(tmp_path, "rv64imafdc", cells={"timebase-frequency": bytes([0, 0, 0, 0, 1, 0, 0, 0])})
+    assert fdt.cells(found["/cpus"]["timebase-frequency"]) == (1 << 24,)
+
+
 @pytest.mark.parametrize("isa", ["", "rv64", "rv32imafdc_zba_sstc", "rv64imafdc_zbax_xzba_v_zvbb"])
 def test_what_it_does_not_say_it_has_not(tmp_path, isa):
     found = harts_on(tmp_path, isa, mmu="bare")

@@ -114,7 +114,7 @@ def test_probe():
 
 def test_every_capability_has_a_name():
     top = pathlib.Path(__file__).parents[2]
-    names = re.findall(r"\bHVCORE_CAP_(\w+) = ", (top / "include/hvcore/ctx.h").read_text("utf-8"))
+    names = re.findall(r"\bHVCORE_CAP_(\w+) =\s", (top / "include/hvcore/ctx.h").read_text("utf-8"))
     source = (top / "tools/hvcore/probe.c").read_text("utf-8")
     assert len(names) >= 10
     for name in names:

@@ -107,6 +107,11 @@ def test_state_after_a_reset_is_qemus(qemu):
 # --- against the manual -------------------------------------------------------------------------
 
 
+def test_reserved_bits_are_not_kept(uart):
+    """TRM 3.3.8; QEMU keeps them."""
+    assert uart.write(CR, 0xFFFF).read(CR) == 0xFF87
+
+
 def test_what_is_sent_goes_out(uart):
     assert uart.write(DR, 0x141).out == 0x41
     assert uart.read(FR) & (TX_EMPTY | TX_FULL) == TX_EMPTY

@@ -75,10 +75,11 @@ def test_processors():
     expect(hvcore("run", guest("x86_hello"), "--smp", 129), USAGE, "has room for 128")
 
 
-def test_each_processor_has_a_stack_and_a_number(tmp_path):
-    """Each pushes and takes back its number; the one that finds 3 ends the run with it."""
-    code = b"\x56\x58\x3c\x03\x74\x01" + HLT + EXIT_AL  # push %rsi; pop %rax; cmp $3, %al; je
-    expect(run(tmp_path, code, "--smp", 4), GUEST_FAILED, r"\(code 3\)")
+def test_each_processor_has_a_number_and_a_stack(tmp_path):
+    """Number 3 ends the run with the page of its stack pointer: 0x100000 - 3 * 4 KiB."""
+    code = (b"\x83\xfe\x03\x74\x01" + HLT         # cmp $3, %esi; je .+3; hlt
+            + b"\x48\x89\xe0\xc1\xe8\x0c" + EXIT_AL)  # mov %rsp, %rax; shr $12, %eax
+    expect(run(tmp_path, code, "--smp", 4), GUEST_FAILED, r"\(code 253\)")
 
 
 def test_registers_at_the_begin(tmp_path):

@@ -325,24 +325,29 @@ static void serror(void)
     unmake(&m);
 }
 
+GUEST(store_load, "str x2, [x1]\n ldr x0, [x1]\n str x0, [x29]\n b .\n");
+
 /* In place of an answer: the load reads 0, the SError waits until the guest lets it come. */
 static void serror_instead(void)
 {
     hvcore_inject in = HVCORE_INJECT_INIT;
+    const uint64_t iss = (1 << 25) - 1, nothing = 1 << 24; /* IDS: what an implementation says */
     machine m;
 
     if (!make(&m, 1))
         return;
-    LOAD(&m, touch);
+    LOAD(&m, store_load);
     put_u64(m.cpu[0], X(1), MMIO);
-    put_u64(m.cpu[0], X(0), LOADED);
+    put_u64(m.cpu[0], X(2), LOADED);
+    WANT_EXIT(go(m.cpu[0]), HVCORE_EXIT_MMIO);
     WANT_EXIT(go(m.cpu[0]), HVCORE_EXIT_MMIO);
     in.cause = HVCORE_ARM64_INJECT_SERROR;
     OK(hvcore_vcpu_inject(m.cpu[0], &in, &e));
-    SAME(get_u64(m.cpu[0], PC), RAM + CODE + 4);
+    SAME(get_u64(m.cpu[0], PC), RAM + CODE + 8);
     SAYS(m.cpu[0], 0);
     put_u64(m.cpu[0], HVCORE_REG_ARM64_PSTATE, 0x2c5); /* without A */
     TAKES(m.cpu[0], VECTOR_SERROR);
+    SAME(ESR(m.cpu[0]) & iss, nothing);
     unmake(&m);
 }
 

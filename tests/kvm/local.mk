@@ -6,11 +6,12 @@
 
 kvm_programs = \
 	tests/kvm/cancel \
-	tests/kvm/fail \
-	tests/kvm/hostile \
 	tests/kvm/raw \
-	tests/kvm/windows \
-	tests/kvm/x86_64
+	tests/kvm/userfault \
+	tests/kvm/windows
+if KVM_X86_64
+kvm_programs += tests/kvm/fail tests/kvm/hostile tests/kvm/x86_64
+endif
 if KVM_ARM64
 kvm_programs += tests/kvm/arm64 tests/kvm/arm64_debug tests/kvm/arm64_duty tests/kvm/arm64_irq \
 	tests/kvm/arm64_run
@@ -39,7 +40,7 @@ tests_kvm_raw_LDADD =
 tests_kvm_fail_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=free,--wrap=mmap,--wrap=munmap \
 	-Wl,--wrap=open,--wrap=close,--wrap=pread,--wrap=ioctl,--wrap=pthread_sigmask \
 	-Wl,--wrap=timer_create,--wrap=timer_settime,--wrap=timer_delete
-tests_kvm_hostile_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open,--wrap=ioctl
+tests_kvm_hostile_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open,--wrap=ioctl,--wrap=mmap
 
 # All that a row holds, and its names for tests/kvm/run.
 .PHONY: kvm-programs check-kvm

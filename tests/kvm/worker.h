@@ -246,4 +246,41 @@ static inline void finish(void)
     SAME(bx, (g.sum - 0x100 * (TURNS - 1)) & 0xffff);
 }
 
+/* What the kernel maps is what the library says. */
+static inline bool may(uint64_t gpa, uint32_t prot)
+{
+    hvcore_view *view = NULL;
+    void *at;
+    int rc = hvcore_view_get(g.vm, gpa, 1, prot, &view, &at);
+
+    hvcore_view_put(view);
+    return rc == 0;
+}
+
+static inline void probe(void)
+{
+    uint64_t reads = 0, writes = 0;
+    hvcore_error e = HVCORE_ERROR_INIT;
+
+    set(HVCORE_REG_X86_64_CS, 0);
+    set(HVCORE_REG_X86_64_CS + 0x100, 0);
+    set(HVCORE_REG_X86_64_RIP, PROBE);
+    while (OK(run(&e)) && g.x->reason == HVCORE_EXIT_MMIO) {
+        uint64_t page = UINT64_C(1) << g.x->u.mmio.addr / PAGE;
+        *(g.x->u.mmio.write ? &writes : &reads) |= page;
+        if (!g.x->u.mmio.write)
+            answer(0);
+    }
+    SAME(g.x->reason, HVCORE_EXIT_HALT);
+    for (unsigned p = 2; p < PAGES; p++) {
+        const char *at = (char *)hvcore_mem_ptr(g.mem) + p * PAGE;
+        bool r = may(p * PAGE, HVCORE_PROT_R), w = may(p * PAGE, HVCORE_PROT_W);
+        check_that(r == !(reads >> p & 1) && w == !(writes >> p & 1), __FILE__, __LINE__,
+                   "page %u: the library says %d%d, the kernel %d%d", p, r, w, !(reads >> p & 1),
+                   !(writes >> p & 1));
+        CHECK(!w || at[1] == at[0]);
+    }
+    set(HVCORE_REG_X86_64_RIP, CODE);
+}
+
 #endif

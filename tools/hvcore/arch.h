@@ -19,7 +19,6 @@ enum { ELF_FORMS = 2 };
 /* Linux's Image, of which arm64's and riscv64's headers have the same fields. */
 struct image_form {
     uint32_t alignment; /* of text_offset */
-    uint32_t offset;    /* in place of text_offset where image_size is 0; 0: it is always told */
 };
 
 struct arch {

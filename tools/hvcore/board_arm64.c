@@ -47,8 +47,7 @@ static const struct board_kind board = {.serial = &serial_pl011,
                                         .add = add,
                                         .tell = tell};
 
-/* Before Linux 3.17 image_size was 0, and text_offset 0x80000. */
-static const struct image_form image = {.alignment = 4096, .offset = 0x80000};
+static const struct image_form image = {.alignment = 4096};
 
 const struct arch arch_arm64 = {
     .number = HVCORE_ARCH_ARM64,

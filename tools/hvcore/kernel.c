@@ -95,14 +95,6 @@ static int check_whole(const struct file *f, uint64_t at)
 
 /* --- an Image --------------------------------------------------------------------------------- */
 
-/* arm64: an old one does not say its size, nor then its offset. */
-static uint64_t offset_of(const struct kernel *k, const struct image_header *h)
-{
-    const bool old = h->image_size == 0 && k->arch->image->offset;
-
-    return old ? k->arch->image->offset : le64toh(h->text_offset);
-}
-
 static int check_header(const struct kernel *k, const struct file *f, const struct image_header *h)
 {
     const uint32_t alignment = k->arch->image->alignment;
@@ -131,7 +123,7 @@ static int too_little(const struct kernel *k, const char *path, uint64_t offset,
 static int load_image(struct kernel *k, const struct file *f, const struct image_header *h,
                       void *ram)
 {
-    const uint64_t offset = offset_of(k, h);
+    const uint64_t offset = le64toh(h->text_offset);
     const uint64_t told = le64toh(h->image_size), size = told > f->size ? told : f->size;
     int code = check_header(k, f, h);
 

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 
-EXTRA_DIST += docs/adr docs/hs.md docs/status.md docs/units README.md
+EXTRA_DIST += docs/adr docs/hs.md docs/kvm.md docs/status.md docs/units README.md

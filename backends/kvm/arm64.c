@@ -3,8 +3,8 @@
  * The kvm backend on arm64: VMs, vCPUs, exits and what is given to the guest. Beside it:
  * arm64_regs.c, arm64_irqchip.c, arm64_debug.c, arm64_duty.c.
  *
- * Not here: SMCCC calls reach us only through the VM's SMCCC filter, which nothing of the public API
- * sets yet (the exit is understood); no PMU for guests, whose overflow interrupt would need the
+ * Not here: SMCCC calls reach us only through the VM's SMCCC filter, which nothing of the public
+ * API sets yet (the exit is understood); no PMU for guests, whose overflow interrupt would need the
  * kernel's GIC; KVM_CAP_ARM_SEA_TO_USER stays off, so memory errors are between kernel and guest.
  */
 #ifndef _GNU_SOURCE
@@ -16,12 +16,12 @@
 #define PC HVCORE_REG_ARM64_PC
 #define X(n) (HVCORE_REG_ARM64_X0 + ((hvcore_reg)(n) << 8))
 
-/* ---- VM and vCPU ------------------------------------------------------------------------------- */
+/* ---- VM and vCPU ---------------------------------------------------------------------------- */
 
 /*
  * Bits of guest-physical addresses: KVM's own default, or all that the hardware has where that is
- * less. More would cost a level of each stage-2 walk, and when the VM goes Linux 7.2 walks all of the
- * space in steps of 1 GiB: 4 s for 52 bits in QEMU.
+ * less. More would cost a level of each stage-2 walk, and when the VM goes Linux 7.2 walks all of
+ * the space in steps of 1 GiB: 4 s for 52 bits in QEMU.
  */
 enum { IPA_BITS = 40 };
 
@@ -112,7 +112,7 @@ int hvc_kvm_arch_vcpu_init(bk_vcpu *v, uint32_t flags, hvcore_error *err)
     return 0;
 }
 
-/* ---- exits ------------------------------------------------------------------------------------- */
+/* ---- exits ---------------------------------------------------------------------------------- */
 
 enum { ESR_FNV = 1 << 10 /* of an external abort: FAR is not valid (DDI0487 D24.2.40) */ };
 
@@ -201,7 +201,7 @@ bool hvc_kvm_arch_exit(bk_vcpu *v, hvcore_event *event, int *rc)
     return false;
 }
 
-/* ---- answers and exceptions ---------------------------------------------------------------------- */
+/* ---- answers and exceptions ----------------------------------------------------------------- */
 
 int hvc_kvm_arch_answer(bk_vcpu *v, const uint64_t value[HVCORE_BK_ANSWERS])
 {
@@ -231,8 +231,8 @@ static int set_events(bk_vcpu *v, const struct kvm_vcpu_events *events, hvcore_e
     return 0;
 }
 
-/* Before 6.17 the registers show an abort only after the next KVM_RUN. The first one would freeze the
- * VM's configuration. */
+/* Before 6.17 the registers show an abort only after the next KVM_RUN. The first one would freeze
+ * the VM's configuration. */
 static int now(bk_vcpu *v, hvcore_error *err)
 {
     int rc = v->arch.has_run ? hvc_kvm_settle(v) : 0;

@@ -150,7 +150,7 @@ int hvc_kvm_arch_duty(bk_vm *vm, uint32_t duty, hvcore_duty_info *info, hvcore_e
     return duties[duty](vm, info, err);
 }
 
-/* ---- hiding ------------------------------------------------------------------------------------ */
+/* ---- hiding --------------------------------------------------------------------------------- */
 
 static int cannot(hvcore_error *err, const char *why)
 {

@@ -99,7 +99,7 @@ static int check(const bk_vm *vm, const struct gic *g, const hvcore_irqchip_opts
     return rc;
 }
 
-/* ---- making it --------------------------------------------------------------------------------- */
+/* ---- making it ------------------------------------------------------------------------------ */
 
 static int set_lines(int fd, const struct gic *g, uint32_t lines, hvcore_error *err)
 {
@@ -168,7 +168,7 @@ int hvc_kvm_arch_irqchip(bk_vm *vm, const hvcore_irqchip_opts *opts, hvcore_erro
     return rc;
 }
 
-/* ---- its lines --------------------------------------------------------------------------------- */
+/* ---- its lines ------------------------------------------------------------------------------ */
 
 bool hvc_kvm_arch_is_line(const bk_vm *vm, uint32_t line)
 {
@@ -186,7 +186,7 @@ uint32_t hvc_kvm_arch_gsi(uint32_t line)
     return line;
 }
 
-/* ---- without it: the inputs of a vCPU ----------------------------------------------------------- */
+/* ---- without it: the inputs of a vCPU ------------------------------------------------------- */
 
 int hvc_kvm_arch_vcpu_irq(bk_vcpu *v, uint32_t irq, uint32_t level)
 {

@@ -8,7 +8,7 @@
 #define LOADED UINT64_C(0x8182838485868788)
 #define STORED UINT64_C(0x1122334455667788)
 
-/* ---- accesses -------------------------------------------------------------------------------- */
+/* ---- accesses ------------------------------------------------------------------------------- */
 
 GUEST(access, "ldrb w0, [x1]\n str x0, [x29]\n"
               "ldrh w0, [x1, #2]\n str x0, [x29]\n"
@@ -49,8 +49,8 @@ static const struct store {
 enum { LOADS = sizeof(loads) / sizeof(loads[0]), STORES = sizeof(stores) / sizeof(stores[0]) };
 
 /*
- * Linux 6.12 forgets the sign of a load that user space answers (mended by 7.2), and does not let it
- * know either.
+ * Linux 6.12 forgets the sign of a load that user space answers (mended by 7.2), and does not let
+ * it know either.
  */
 static bool knows_signs = true;
 
@@ -186,7 +186,7 @@ static void mmio_callbacks(void)
     unmake(&m);
 }
 
-/* ---- accesses that nobody answers ------------------------------------------------------------ */
+/* ---- accesses that nobody answers ----------------------------------------------------------- */
 
 GUEST(touch, "ldr x0, [x1]\n str x0, [x29]\n b .\n");
 GUEST(post_index, "ldr x0, [x1], #8\n str x0, [x29]\n str x1, [x29]\n b .\n");
@@ -293,7 +293,7 @@ static void nisv(void)
     unmake(&m);
 }
 
-/* ---- SError ---------------------------------------------------------------------------------- */
+/* ---- SError --------------------------------------------------------------------------------- */
 
 GUEST(unmask, "msr daifclr, #4\n isb\n nop\n str xzr, [x29]\n b .\n");
 
@@ -351,7 +351,7 @@ static void serror_instead(void)
     unmake(&m);
 }
 
-/* ---- registers ------------------------------------------------------------------------------- */
+/* ---- registers ------------------------------------------------------------------------------ */
 
 static void all_registers(void)
 {

@@ -33,7 +33,7 @@ enum {
     LONG_MS = 10000 /* so long nothing takes, even under emulation */
 };
 
-/* A guest's instructions, as data. (Global: the linker gets a local one's place in the GOT wrong.) */
+/* A guest's instructions, as data. Global: the linker gets a local one's place in the GOT wrong. */
 #define GUEST(name, text)                                                       \
     __asm__(".pushsection .rodata\n.balign 2048\n.arch armv8.2-a\n"             \
             ".globl guest_" #name ", guest_" #name "_end\n"                     \
@@ -165,7 +165,7 @@ static inline void sleep_ms(unsigned ms)
     nanosleep(&t, NULL);
 }
 
-/* ---- running --------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 /* Not NULL: if the run fails, an exit without a reason. */
 static inline const hvcore_exit *go_for(hvcore_vcpu *cpu, unsigned ms)
@@ -248,7 +248,7 @@ static inline const hvcore_exit *join(runner *r)
     return &r->exit;
 }
 
-/* ---- the kernel's GIC ------------------------------------------------------------------------ */
+/* ---- the kernel's GIC ----------------------------------------------------------------------- */
 
 #define GICD UINT64_C(0x08000000)
 #define GICR UINT64_C(0x080a0000)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kvm backend on arm64: what the host repairs, and what of it can be hidden; guests with an EL2.
- * What is expected follows from what the host says that it can, not from its version.
+ * The kvm backend on arm64: what the host repairs, and what of it can be hidden; guests with an
+ * EL2. What is expected follows from what the host says that it can, not from its version.
  */
 #include "tests/kvm/arm64.h"
 
@@ -125,7 +125,7 @@ static void mops_hidden(void)
     unmake(&m);
 }
 
-/* ---- EL2 ------------------------------------------------------------------------------------- */
+/* ---- EL2 ------------------------------------------------------------------------------------ */
 
 GUEST(level, "mrs x0, CurrentEL\n str x0, [x29]\n b .\n");
 

@@ -154,7 +154,7 @@ static void timer(void)
     unmake(&m);
 }
 
-/* ---- setting it up --------------------------------------------------------------------------- */
+/* ---- setting it up -------------------------------------------------------------------------- */
 
 static int gic_like(machine *m, uint32_t kind, uint64_t gpa, uint64_t gpa_cpu, uint32_t lines)
 {
@@ -229,7 +229,7 @@ static void gicv2(void)
     SAME(rc, 0);
 }
 
-/* ---- without it ------------------------------------------------------------------------------ */
+/* ---- without it ----------------------------------------------------------------------------- */
 
 GUEST(wait_for_irq, "msr daifclr, #3\n str xzr, [x29]\n 1: wfi\n b 1b\n");
 

@@ -9,7 +9,7 @@
 
 #define STORED UINT64_C(0x1122334455667788)
 
-/* ---- PSCI ------------------------------------------------------------------------------------ */
+/* ---- PSCI ----------------------------------------------------------------------------------- */
 
 enum { CPU_OFF = 0x84000002u, SYSTEM_OFF = 0x84000008u, SYSTEM_RESET = 0x84000009u };
 #define CPU_ON UINT64_C(0xc4000003)
@@ -57,7 +57,7 @@ static void psci_reset(void)
 
 GUEST(touch, "ldr x0, [x1]\n str x0, [x29]\n b .\n");
 
-/* ---- calls that the kernel hands on ---------------------------------------------------------- */
+/* ---- calls that the kernel hands on --------------------------------------------------------- */
 
 #define CALL UINT64_C(0xc6004a01) /* a hypervisor's own (SMCCC 1.4, 6.1) */
 
@@ -150,7 +150,7 @@ static void calls(void)
     unmake(&m);
 }
 
-/* ---- memory ---------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 GUEST(loop_load, "1: ldr x0, [x1]\n b 1b\n");
 GUEST(loop_store, "1: add x0, x0, #1\n str x0, [x1]\n b 1b\n");
@@ -224,7 +224,7 @@ static void fetch_outside(void)
     unmake(&m);
 }
 
-/* ---- cancel, deadline ------------------------------------------------------------------------ */
+/* ---- cancel, deadline ----------------------------------------------------------------------- */
 
 GUEST(spin, "b .\n");
 GUEST(sleep, "1: wfi\n b 1b\n");
@@ -283,7 +283,7 @@ static void stop_sleeping(void)
     unmake(&m);
 }
 
-/* ---- what the kernel counts ------------------------------------------------------------------ */
+/* ---- what the kernel counts ----------------------------------------------------------------- */
 
 static void statistics(void)
 {

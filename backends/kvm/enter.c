@@ -303,7 +303,9 @@ static int run(bk_vcpu *v, const hvcore_bk_limits *limits, hvcore_event *event)
 {
     bool kicked;
     v->mmio_at = 0;
-    v->vm->has_run = true;
+    if (!atomic_load_explicit(&v->vm->has_run, memory_order_relaxed)) {
+        atomic_store(&v->vm->has_run, true);
+    }
     come_in(v);
     int rc = ioctl(v->fd, KVM_RUN, 0);
     int error = errno;

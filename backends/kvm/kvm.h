@@ -52,7 +52,8 @@ struct hvcore_bk_vm {
     int pid; /* of the process that made it: KVM knows no other */
     int kick_signal;
     bool handled; /* HVCORE_CTX_KICK_HANDLED */
-    bool readonly, has_run;
+    bool readonly;
+    _Atomic bool has_run;
     size_t run_size; /* bytes of struct kvm_run and its pages */
     uint32_t slots;  /* that the kernel has */
     uint32_t count;  /* entries of slot; the index is the slot's number */

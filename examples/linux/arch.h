@@ -6,9 +6,10 @@
 #include <stdint.h>
 
 /*
- * ARCH_NAME: what uname() calls it. ARCH_RETURN: an instruction that returns. ARCH_NO_MEMORY: signal
- * and code for an access to a place where the machine has nothing. ARCH_FETCHES: a fetch there ends,
- * too; Linux for arm64 maps such a page as one that is not executed, and then tries for ever.
+ * ARCH_NAME: what uname() calls it. ARCH_RETURN: an instruction that returns. ARCH_NO_MEMORY:
+ * signal and code for an access to a place where the machine has nothing. ARCH_FETCHES: a fetch
+ * there ends, too; Linux for arm64 maps such a page as one that is not executed, and then tries for
+ * ever.
  */
 #if defined(__riscv)
 #define ARCH_NAME "riscv64"

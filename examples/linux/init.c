@@ -4,8 +4,8 @@
  * processor work, makes mistakes and survives them, and switches the machine off. One line for each
  * thing that it looks at; the last one counts them. How to build it: mkinitramfs.
  *
- * `nofetch` on the kernel's command line leaves one mistake out, a fetch from where there is nothing:
- * KVM of Linux 6.12 ends a riscv64 guest whose user code makes it.
+ * `nofetch` on the kernel's command line leaves one mistake out, a fetch from where there is
+ * nothing: KVM of Linux 6.12 ends a riscv64 guest whose user code makes it.
  */
 #include "arch.h"
 #include "init.h"

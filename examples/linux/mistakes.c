@@ -31,7 +31,7 @@ static unsigned char *nowhere; /* one that is, to nothing */
 static const uint32_t constant = 1;
 static uint32_t code; /* memory that may not be executed */
 
-/* --- one function a mistake; one that returns has not been taken for a mistake ---------------- */
+/* --- one function a mistake; one that returns has not been taken for a mistake --------------- */
 
 static void load_at(const volatile unsigned char *p)
 {
@@ -174,8 +174,9 @@ static uint64_t end_of_memory(void)
 }
 
 /*
- * The page behind the last one of memory. On riscv64, to map it for execution kills the kernel (6.12,
- * in flush_icache_pte) unless the kernel has a record of it, as it has for the rest of a section.
+ * The page behind the last one of memory. On riscv64, to map it for execution kills the kernel
+ * (6.12, in flush_icache_pte) unless the kernel has a record of it, as it has for the rest of a
+ * section.
  */
 static int make_places(void)
 {

@@ -52,7 +52,7 @@ typedef struct hvcore_irqchip_opts {
  *
  * GICV3: the distributor is at gpa (64 KiB), the redistributors at gpa_cpu (128 KiB for each vCPU);
  * both multiples of 64 KiB. Input line n is SPI n (INTID 32 + n); there are `lines` of them, up to
- * 988 (rounded up to a multiple of 32). GICV2: distributor and CPU interface, 4 and 8 KiB.
+ * 960 (rounded up to a multiple of 32). GICV2: distributor and CPU interface, 4 and 8 KiB.
  *
  * PC: gpa and gpa_cpu are 0, the places are the PC's; line n is GSI n, `lines` is 24. The local
  * APICs come with the vCPUs: it is made before the first one.

@@ -52,8 +52,8 @@ SAME_IN_QEMU = {
 def test_what_qemu_has_is_as_qemu_says_it(tmp_path, qemu, el2):
     ours = tree(tmp_path, "arm64", 3, *(["el2"] if el2 else []))
     machine = f"virt,gic-version=3,virtualization={'on' if el2 else 'off'},its=off"
-    subprocess.run([qemu, "-M", f"{machine},dumpdtb={tmp_path}/qemu.dtb", "-cpu", "max", "-smp", "3",
-                    "-m", "128M", "-display", "none", "-nic", "none"], check=True,
+    subprocess.run([qemu, "-M", f"{machine},dumpdtb={tmp_path}/qemu.dtb", "-cpu", "max", "-smp",
+                    "3", "-m", "128M", "-display", "none", "-nic", "none"], check=True,
                    capture_output=True, timeout=LONG)
     theirs = fdt.read((tmp_path / "qemu.dtb").read_bytes())
     for path, properties in SAME_IN_QEMU.items():
@@ -120,7 +120,8 @@ def test_what_the_host_has(tmp_path):
 
 
 def test_a_frequency_of_two_cells(tmp_path):
-    found = harts_on(tmp_path, "rv64imafdc", cells={"timebase-frequency": bytes([0, 0, 0, 0, 1, 0, 0, 0])})
+    cells = {"timebase-frequency": bytes([0, 0, 0, 0, 1, 0, 0, 0])}
+    found = harts_on(tmp_path, "rv64imafdc", cells=cells)
     assert fdt.cells(found["/cpus"]["timebase-frequency"]) == (1 << 24,)
 
 

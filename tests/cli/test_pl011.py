@@ -33,8 +33,9 @@ class Arm(Ours):
 
 class Qemu(Lines):
     def __init__(self, program):
-        super().__init__(program, "-M", "virt,gic-version=3", "-cpu", "max", "-S", "-qtest", "stdio",
-                         "-display", "none", "-nodefaults", "-nic", "none", "-serial", "null")
+        super().__init__(program, "-M", "virt,gic-version=3", "-cpu", "max", "-S", "-qtest",
+                         "stdio", "-display", "none", "-nodefaults", "-nic", "none", "-serial",
+                         "null")
 
     def _ask(self, line):
         answer = self.ask(line)

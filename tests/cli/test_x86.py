@@ -50,7 +50,7 @@ def run(folder, code, *args, mode="long", at=None, **kwargs):
     return hvcore("run", path, *args, **kwargs)
 
 
-# --- the guests -------------------------------------------------------------------------------------
+# --- the guests -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name,text", [
@@ -98,14 +98,14 @@ def test_real_mode_begins_anywhere_below_a_mib(tmp_path, at):
     """cs is the block of 64 KiB, ip the rest: cs >> 12 is what comes out, 0 to 15."""
     code = b"\x8c\xc8\xc1\xe8\x0c" + EXIT_AL  # mov %cs, %ax; shr $12, %ax
     result = run(tmp_path, code, mode="real", at=at)
-    expect(result, GUEST_FAILED if at >> 16 else OK, *([rf"\(code {at >> 16}\)"] if at >> 16 else []))
+    expect(result, GUEST_FAILED if at >> 16 else OK, rf"\(code {at >> 16}\)" if at >> 16 else "")
 
 
 def test_real_mode_ends(tmp_path):
     expect(run(tmp_path, EXIT_0, mode="real", at=MIB), FILE, "e_entry is 0x100000, and real mode")
 
 
-# --- what nobody answers ------------------------------------------------------------------------------
+# --- what nobody answers --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", BOTH)
@@ -122,7 +122,7 @@ def test_memory_that_is_not_there(tmp_path):
     assert len(result.stderr.splitlines()) == 2
 
 
-# --- guests that do not end by themselves ---------------------------------------------------------------
+# --- guests that do not end by themselves ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", BOTH)
@@ -159,7 +159,7 @@ def test_input(tmp_path):
     assert result.stdout == "one two."
 
 
-# --- what is refused ------------------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------
 
 
 def test_what_kvm_cannot_do_is_refused(tmp_path):

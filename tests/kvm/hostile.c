@@ -103,11 +103,13 @@ WRAP(int, ioctl, int fd, unsigned long request, ...)
     va_end(ap);
     if (request == KVM_RUN && kernel.runs)
         return play();
-    if (request != KVM_RUN && kernel.tries++ < kernel.interrupts) {
-        errno = EINTR;
-        return -1;
+    if (request != KVM_RUN && kernel.interrupts) {
+        if (kernel.tries++ < kernel.interrupts) {
+            errno = EINTR;
+            return -1;
+        }
+        kernel.tries = 0;
     }
-    kernel.tries = 0;
     if (request == KVM_GET_API_VERSION && kernel.version)
         return kernel.version;
     if (request == KVM_GET_VCPU_MMAP_SIZE && kernel.mmap_size)
@@ -1004,6 +1006,43 @@ static void two_threads(void)
     down();
 }
 
+static void *spins_long(void *vcpu)
+{
+    hvcore_run_opts o = HVCORE_RUN_OPTS_INIT;
+    const hvcore_exit *x = NULL;
+
+    o.deadline_ns = hvcore_clock_ns() + UINT64_C(10000000000);
+    return hvcore_vcpu_run(vcpu, &o, &x, NULL) == 0 && x->reason == HVCORE_EXIT_CANCELLED
+               ? NULL
+               : "not cancelled";
+}
+
+/* Two vCPUs run while the map changes below them. */
+static void in_parallel(void)
+{
+    pthread_t thread[2];
+    void *failed[2] = {NULL};
+
+    up(0);
+    spin();
+    OK(hvcore_vcpu_create(g.vm, 1, NULL, &g.vcpu2, &e));
+    CHECK(pthread_create(&thread[0], NULL, spins_long, g.vcpu) == 0);
+    CHECK(pthread_create(&thread[1], NULL, spins_long, g.vcpu2) == 0);
+    for (unsigned i = 0; i < 200; i++) {
+        OK(map_page(0));
+        OK(hvcore_vm_unmap(g.vm, 0x7000, PAGE, &e));
+        OK(map_at(0x7000, PAGE, 0, &e));
+        OK(hvcore_vm_unmap(g.vm, 0x1000000, PAGE, &e));
+    }
+    SAME(hvcore_vcpu_cancel(g.vcpu, 1), 0);
+    SAME(hvcore_vcpu_cancel(g.vcpu2, 2), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_join(thread[i], &failed[i]);
+        CHECK(!failed[i]);
+    }
+    down();
+}
+
 static bool blocked(int sig)
 {
     sigset_t now;
@@ -1218,6 +1257,7 @@ int main(int argc, char **argv)
         {"EFAULT after a store", fault_after_store},
         {"memory goes below a running guest", memory_goes},
         {"two threads, one vCPU", two_threads},
+        {"two vCPUs, and the map changes", in_parallel},
         {"the thread's mask", masks},
         {"calls that are interrupted", interrupted_calls},
         {"calls that are always interrupted", endless_interrupts},

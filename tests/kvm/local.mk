@@ -43,12 +43,18 @@ tests_kvm_fail_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=free,--wrap=mmap
 tests_kvm_hostile_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open,--wrap=ioctl,--wrap=mmap
 
 # All that a row holds, and its names for tests/kvm/run.
-.PHONY: kvm-programs check-kvm
+.PHONY: kvm-programs check-kvm check-kvm-here
 kvm-programs: tests/kvm/init$(EXEEXT) $(kvm_programs) tools/hvcore/hvcore$(EXEEXT)
 	@printf '%s\n' $(kvm_programs) >tests/kvm/programs
 
 check-kvm:
 	$(top_srcdir)/tests/kvm/run -b '$(abs_builddir)'
+
+# The programs of this build (with its sanitizers), on this machine.
+check-kvm-here: $(kvm_programs)
+	@if [ -r /dev/kvm ] && [ -w /dev/kvm ]; \
+	then for program in $(kvm_programs); do echo "== $$program"; HVC_CANCELS=10000 ./$$program || bad=1; done; \
+	else echo "skip kvm: /dev/kvm cannot be used here; 0 passed, 0 failed, 1 skipped"; fi; [ -z "$$bad" ]
 
 distclean-local:
 	rm -rf cross-aarch64 cross-riscv64 cross-x86_64 kvm-logs

@@ -8,8 +8,8 @@
  *   one to one    the canceller waits for the return before it cancels again
  *   bursts        cancels coalesce: the last token is delivered, and then there is quiet
  *
- * HVC_CANCELS says how many cancels a backend gets (100000). tests/kvm/cancel is the same program
- * for the kvm backend (HVC_CANCEL_KVM).
+ * HVC_CANCELS, or the first argument, says how many cancels a backend gets (100000).
+ * tests/kvm/cancel is the same program for the kvm backend (HVC_CANCEL_KVM).
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* CPU affinity */
@@ -320,9 +320,11 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static const char *wanted;
+
 static uint32_t cancels(void)
 {
-    const char *text = getenv("HVC_CANCELS");
+    const char *text = wanted ? wanted : getenv("HVC_CANCELS");
     unsigned long n = text ? strtoul(text, NULL, 10) : 0;
 
     return n && n < UINT32_MAX ? (uint32_t)n : 100000;
@@ -464,8 +466,9 @@ static const hvc_unit_test tests[] = {
 
 #endif
 
-int main(void)
+int main(int argc, char **argv)
 {
+    wanted = argc > 1 ? argv[1] : NULL;
     signal(SIGALRM, stuck);
     return hvc_unit_main("cancel", tests);
 }

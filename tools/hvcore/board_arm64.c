@@ -24,7 +24,8 @@ static void tell(const struct machine *m, struct tree_board *b)
     b->write = tree_arm64;
 }
 
-/* A kernel: Linux, Documentation/arch/arm64/booting.rst. Another guest: x0 its processor's number. */
+/* A kernel: Linux, Documentation/arch/arm64/booting.rst. Another guest: x0 is its processor's
+ * number. */
 static int begin(struct hart *h)
 {
     const struct machine *m = h->machine;

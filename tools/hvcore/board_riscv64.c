@@ -12,7 +12,7 @@
 #define EM_RISCV 243
 #endif
 
-/* --- the finisher: a store there is an exit of the hart that makes it --------------------------- */
+/* --- the finisher: a store there is an exit of the hart that makes it ------------------------ */
 
 static uint32_t read_test(void *user, hvcore_vcpu *vcpu, uint64_t gpa, uint32_t width,
                           uint64_t *value)
@@ -62,7 +62,7 @@ static int finish(const hvcore_exit *e)
     return GO_ON;
 }
 
-/* ------------------------------------------------------------------------------------------------ */
+/* --------------------------------------------------------------------------------------------- */
 
 static int add_plic(struct machine *m, hvcore_error *err)
 {

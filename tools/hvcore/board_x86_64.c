@@ -22,7 +22,7 @@ enum {
     REAL_MOST = 1 << 20,
 };
 
-/* --- long mode: what stands in the first MiB ---------------------------------------------------- */
+/* --- long mode: what stands in the first MiB ------------------------------------------------- */
 
 enum {
     AT_GDT = 0x1000,
@@ -75,7 +75,7 @@ static void put_tables(const struct machine *m)
     }
 }
 
-/* --- registers ---------------------------------------------------------------------------------- */
+/* --- registers ------------------------------------------------------------------------------- */
 
 enum { ES, CS, SS, DS, GDTR = 8 };
 
@@ -162,7 +162,7 @@ static int begin(struct hart *h)
     return h->machine->bits == 32 ? begin_real(h) : begin_long(h);
 }
 
-/* --- ports -------------------------------------------------------------------------------------- */
+/* --- ports ----------------------------------------------------------------------------------- */
 
 static uint32_t read_console(void *user, hvcore_vcpu *vcpu, uint64_t port, uint32_t width,
                              uint64_t *value)

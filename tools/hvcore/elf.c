@@ -43,7 +43,7 @@ static int read_at(struct elf_image *m, void *to, uint64_t len, uint64_t offset)
     return 0;
 }
 
-/* --- the two classes: where each field stands, and how wide it is ------------------------------ */
+/* --- the two classes: where each field stands, and how wide it is ---------------------------- */
 
 struct place {
     uint16_t offset, width;

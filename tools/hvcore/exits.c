@@ -15,7 +15,7 @@ static const char *cpu(const struct hart *h)
     return h->machine->arch->cpu;
 }
 
-/* --- what the guest wants of somebody ---------------------------------------------------------- */
+/* --- what the guest wants of somebody -------------------------------------------------------- */
 
 static int on_mmio(struct hart *h, const hvcore_exit *e)
 {
@@ -179,7 +179,7 @@ static int on_fixup(struct hart *h, const hvcore_exit *e)
     return CLI_STUCK;
 }
 
-/* --- what a kernel below reports --------------------------------------------------------------- */
+/* --- what a kernel below reports ------------------------------------------------------------- */
 
 static int on_debug(struct hart *h, const hvcore_exit *e)
 {
@@ -234,7 +234,7 @@ static int on_crash(struct hart *h, const hvcore_exit *e)
     return CLI_STUCK;
 }
 
-/* ------------------------------------------------------------------------------------------------ */
+/* --------------------------------------------------------------------------------------------- */
 
 static int (*const handlers[])(struct hart *, const hvcore_exit *) = {
     [HVCORE_EXIT_MMIO] = on_mmio,

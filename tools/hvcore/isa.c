@@ -12,9 +12,9 @@ enum { TIMEBASE = 10000000, BLOCK = 64, WORD = 4, LINE = 4096 };
 enum { SOFT = 1, KVM = 2, ALWAYS = 4 };
 
 /*
- * In the order of the ISA string (Unpriv. 36). KVM: what Linux 6.12's KVM hands on whenever the host
- * has it (arch/riscv/kvm/vcpu_onereg.c), but for what has registers of its own (V), can be made to
- * trap (Zawrs), or is found out without being told.
+ * In the order of the ISA string (Unpriv. 36). KVM: what Linux 6.12's KVM hands on whenever the
+ * host has it (arch/riscv/kvm/vcpu_onereg.c), but for what has registers of its own (V), can be
+ * made to trap (Zawrs), or is found out without being told.
  */
 static const struct extension {
     const char *name;
@@ -52,7 +52,7 @@ static const struct extension {
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
-/* --- both spellings (dt-bindings riscv/extensions.yaml) ---------------------------------------- */
+/* --- both spellings (dt-bindings riscv/extensions.yaml) -------------------------------------- */
 
 static void add(struct isa *isa, const struct extension *e)
 {
@@ -81,7 +81,7 @@ void isa_soft(struct isa *isa)
     strcpy(isa->mmu, "riscv,sv57");
 }
 
-/* --- the host's -------------------------------------------------------------------------------- */
+/* --- the host's ------------------------------------------------------------------------------ */
 
 /* The first line of a file like "isa\t: rv64...": what stands behind the colon; or "". */
 static const char *line_of(const char *path, const char *key, char line[LINE])

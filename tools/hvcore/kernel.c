@@ -24,7 +24,7 @@ struct image_header {
 
 enum { FLAG_BIG_ENDIAN = 1 };
 
-/* --- what is not a kernel that runs here ------------------------------------------------------ */
+/* --- what is not a kernel that runs here ----------------------------------------------------- */
 
 static int refuse_other(const struct kernel *k, const struct file *f, const struct sniffed *s)
 {
@@ -40,7 +40,7 @@ static int refuse_other(const struct kernel *k, const struct file *f, const stru
     return CLI_FILE;
 }
 
-/* --- the file must be whole ------------------------------------------------------------------- */
+/* --- the file must be whole ------------------------------------------------------------------ */
 
 struct pe_header {
     char magic[4];
@@ -93,7 +93,7 @@ static int check_whole(const struct file *f, uint64_t at)
     return CLI_OK;
 }
 
-/* --- an Image --------------------------------------------------------------------------------- */
+/* --- an Image -------------------------------------------------------------------------------- */
 
 static int check_header(const struct kernel *k, const struct file *f, const struct image_header *h)
 {
@@ -138,7 +138,7 @@ static int load_image(struct kernel *k, const struct file *f, const struct image
     return file_read(f, (char *)ram + offset, f->size, 0);
 }
 
-/* --- an ELF file ------------------------------------------------------------------------------ */
+/* --- an ELF file ----------------------------------------------------------------------------- */
 
 static int load_elf(struct kernel *k, const char *path, void *ram)
 {

@@ -53,7 +53,7 @@ enum {
 
 enum { LOOKS = 16 };
 
-/* --- what is received --------------------------------------------------------------------------- */
+/* --- what is received ------------------------------------------------------------------------ */
 
 static uint32_t fifo_size(const struct pl011 *u)
 {
@@ -105,7 +105,7 @@ static uint32_t take(struct pl011 *u)
     return value;
 }
 
-/* --- the modem's lines: a cable to somebody who is always there, or the loop (TRM 3.3.8, LBE) ---- */
+/* --- the modem's lines: a cable to somebody who is always there, or the loop (TRM 3.3.8, LBE)  */
 
 static uint32_t lines(const struct pl011 *u)
 {
@@ -122,7 +122,7 @@ static uint32_t lines(const struct pl011 *u)
     return value;
 }
 
-/* --- registers that do more than keep what is written -------------------------------------------- */
+/* --- registers that do more than keep what is written ---------------------------------------- */
 
 static uint32_t read_fr(struct pl011 *u)
 {
@@ -174,7 +174,7 @@ static void write_icr(struct pl011 *u, uint32_t value)
     u->ris &= ~value;
 }
 
-/* --- all of them --------------------------------------------------------------------------------- */
+/* --- all of them ----------------------------------------------------------------------------- */
 
 #define AT(field) offsetof(struct pl011, field)
 
@@ -227,7 +227,7 @@ static void update(struct pl011 *u)
     u->interrupt(u->user, level);
 }
 
-/* --- the outside --------------------------------------------------------------------------------- */
+/* --- the outside ----------------------------------------------------------------------------- */
 
 void pl011_reset(struct pl011 *u)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A PL011 (Arm PrimeCell UART, Technical Reference Manual DDI0183; cited below as TRM), of a
- * revision before r1p5: registers of 32 bits, of which at most 16 count, a FIFO of 16 characters for
- * what comes in. What goes out is out at once, so the transmitter is always empty. It touches nothing
- * but its own state and its two callbacks; callers serialize.
+ * revision before r1p5: registers of 32 bits, of which at most 16 count, a FIFO of 16 characters
+ * for what comes in. What goes out is out at once, so the transmitter is always empty. It touches
+ * nothing but its own state and its two callbacks; callers serialize.
  */
 #ifndef PL011_H
 #define PL011_H

@@ -41,7 +41,7 @@ static void name(struct sniffed *s, const char *is)
              s->arch ? s->arch->name : "");
 }
 
-/* --- ELF: the machine stands at the same place in both classes --------------------------------- */
+/* --- ELF: the machine stands at the same place in both classes ------------------------------- */
 
 static void sniff_elf(struct sniffed *s, const char *head)
 {
@@ -57,7 +57,7 @@ static void sniff_elf(struct sniffed *s, const char *head)
         snprintf(s->is, sizeof s->is, "an ELF file for another processor (e_machine %u)", machine);
 }
 
-/* --- EFI programs (PE), and what Linux packs into one ------------------------------------------ */
+/* --- EFI programs (PE), and what Linux packs into one ---------------------------------------- */
 
 static uint32_t word(const char *head, size_t at)
 {
@@ -84,7 +84,7 @@ static const struct arch *pe_arch(const char *head)
     return NULL;
 }
 
-/* Linux, drivers/firmware/efi/libstub/zboot-header.S: where the payload is, and how it is packed. */
+/* Linux, drivers/firmware/efi/libstub/zboot-header.S: where the payload is, how it is packed. */
 static void sniff_zboot(struct sniffed *s, const char *head)
 {
     static const struct {
@@ -113,7 +113,7 @@ static void sniff_efi(struct sniffed *s, const char *head)
         name(s, "an EFI program, but no Linux kernel");
 }
 
-/* ------------------------------------------------------------------------------------------------ */
+/* --------------------------------------------------------------------------------------------- */
 
 void sniff(struct sniffed *s, const char head[SNIFF_HEAD])
 {

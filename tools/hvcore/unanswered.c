@@ -35,7 +35,7 @@ static int deny(struct hart *h, const hvcore_exit *e,
     return rc == -HVCORE_E_STATE ? CLI_STUCK : CLI_HOST;
 }
 
-/* --- loads and stores --------------------------------------------------------------------------- */
+/* --- loads and stores ------------------------------------------------------------------------ */
 
 static bool storms(struct hart *h, uint64_t cause, uint64_t address, const hvcore_exit *e)
 {
@@ -112,7 +112,7 @@ int unanswered_abort(struct hart *h, const hvcore_exit *e)
     return rc ? cli_library("the guest cannot be given an abort", rc, &err) : GO_ON;
 }
 
-/* --- the others --------------------------------------------------------------------------------- */
+/* --- the others ------------------------------------------------------------------------------ */
 
 int unanswered_pio(struct hart *h, const hvcore_exit *e)
 {

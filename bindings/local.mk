@@ -4,10 +4,13 @@
 
 python_modules = \
 	bindings/python/hvcore/__init__.py \
+	bindings/python/hvcore/_context.py \
 	bindings/python/hvcore/_errors.py \
 	bindings/python/hvcore/_exits.py \
+	bindings/python/hvcore/_hvcore.pyi \
 	bindings/python/hvcore/_machine.py \
 	bindings/python/hvcore/_policy.py \
+	bindings/python/hvcore/_vcpu.py \
 	bindings/python/hvcore/py.typed
 python_built = python/hvcore/.built
 python_extension = python/hvcore/_hvcore.so

@@ -11,18 +11,25 @@
                 case hvcore.Mmio(write=True, addr=a, data=d): uart(a, d)
                 case hvcore.Shutdown(): break
 
+On a host with /dev/kvm, VM("x86_64", backend="kvm") and its kin run guests of the host's own
+architecture above Linux; exits, answers and callbacks are the same.
+
 Objects hold what they need: any order of going out of scope is right. A vCPU is run by one thread at
 a time; cancel() may be called by any. The interpreter's lock is released while a guest runs.
 """
+from ._context import Context, Memory, backends, version
 from ._errors import Error, PolicyError
-from ._exits import (Cancelled, Deadline, Exit, FixupFailed, Halt, Hypercall, InsnLimit, Mmio, Off,
-                     Reset, Shutdown, Stopped, Storm, Trap)
-from ._machine import VM, Memory, MmioVerdict, Registers, Vcpu, backends, version
+from ._exits import (Cancelled, Crash, CrashWhy, Deadline, Debug, DebugKind, Exit, FixupFailed, Halt,
+                     Hypercall, InsnLimit, MemoryFault, Mmio, Off, Pio, Reset, Shutdown, Stopped,
+                     Storm, Suspend, Sysreg, Trap, Wakeup)
+from ._machine import VM, Duty, MmioVerdict
 from ._policy import Enforcer, Policy, ReportItem, TrapDo
+from ._vcpu import Point, PointKind, Registers, Vcpu
 
 __all__ = [
-    "VM", "Memory", "Vcpu", "Registers", "MmioVerdict", "Policy", "ReportItem", "Enforcer", "TrapDo",
-    "Error", "PolicyError", "Exit", "Mmio", "Hypercall", "Trap", "Halt", "Off", "Shutdown",
-    "Reset", "Cancelled", "Deadline", "InsnLimit", "Stopped", "Storm", "FixupFailed", "backends",
-    "version",
+    "VM", "Memory", "Context", "Vcpu", "Registers", "MmioVerdict", "Duty", "Point", "PointKind",
+    "Policy", "ReportItem", "Enforcer", "TrapDo", "Error", "PolicyError", "Exit", "Mmio", "Pio",
+    "Hypercall", "Sysreg", "Debug", "DebugKind", "MemoryFault", "Crash", "CrashWhy", "Trap", "Halt",
+    "Off", "Shutdown", "Reset", "Suspend", "Wakeup", "Cancelled", "Deadline", "InsnLimit",
+    "Stopped", "Storm", "FixupFailed", "backends", "version",
 ]

@@ -1,193 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Machines, memory, virtual CPUs."""
+"""Machines: memory map, devices, interrupts, policy."""
 from __future__ import annotations
 
 import enum
-import time
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from . import _exits
+from ._context import ARCHES, Context, Memory, backend_dict, default_context
 from ._errors import Error, check, record
 from ._hvcore import ffi, lib
-from ._policy import RISCV64, Policy, ReportItem, report_items
+from ._policy import Policy, ReportItem, report_items
+from ._vcpu import Vcpu
 
-_ARCHES = {"riscv64": RISCV64}
-# a run returns this often so that Python can deliver signals (KeyboardInterrupt)
-_SLICE_NS = 50_000_000
+_IRQCHIPS = {"plic": lib.HVCORE_IRQCHIP_PLIC, "gicv3": lib.HVCORE_IRQCHIP_GICV3,
+             "gicv2": lib.HVCORE_IRQCHIP_GICV2, "pc": lib.HVCORE_IRQCHIP_PC,
+             "aia": lib.HVCORE_IRQCHIP_AIA}
+_DUTIES = [ffi.string(lib.hvcore_duty_name(i)).decode() for i in range(lib.HVCORE_DUTIES)]
+_PAGE = lib.HVCORE_PAGE_SIZE
+_HISTOGRAMS = (3, 4)  # hvcore_kernel_stat.kind
+_U32 = 0xffff_ffff
+_U64 = 0xffff_ffff_ffff_ffff
+
+Read = Callable[[int, int], "int | MmioVerdict"]
+Write = Callable[[int, int, int], "MmioVerdict | None"]
 
 
 class MmioVerdict(enum.IntEnum):
-    """What an MMIO callback may return instead of a value (read) or None (write)."""
+    """What a callback of mmio() or pio() may return instead of a value (read) or None (write)."""
 
     EXIT = lib.HVCORE_MMIO_EXIT
     FAULT = lib.HVCORE_MMIO_FAULT
     RETRY = lib.HVCORE_MMIO_RETRY
 
 
-def version() -> str:
-    """The library's version, "0.1.0"."""
-    v = lib.hvcore_version()
-    return f"{v >> 24}.{v >> 16 & 0xff}.{v >> 8 & 0xff}"
+@dataclass(frozen=True)
+class Duty:
+    """Who does what a hypervisor owes its guests, as VM.duties() tells it.
 
+    `source` is "kernel", "library", "hidden", "not applicable", "unavailable" or "unknown".
+    """
 
-def _context() -> Any:
-    out, err = ffi.new("hvcore_ctx **"), record()
-    check(lib.hvcore_ctx_create(ffi.NULL, out, err), err)
-    return ffi.gc(out[0], lib.hvcore_ctx_unref)
-
-
-_default_context = _context()
-
-
-def backends() -> list[dict[str, Any]]:
-    """What this build can run guests on."""
-    found: list[dict[str, Any]] = []
-    info = ffi.new("hvcore_backend_info *")
-    info.size = ffi.sizeof("hvcore_backend_info")
-    while lib.hvcore_ctx_backend_info(_default_context, len(found), info) == 0:
-        found.append({"name": ffi.string(info.name).decode(),
-                      "machine": ffi.string(info.machine).decode(), "arch": info.arch,
-                      "caps": info.caps, "max_vcpus": info.max_vcpus,
-                      "delegatable": info.delegatable})
-    return found
-
-
-class Memory:
-    """Zeroed bytes that can be mapped into guests; `size` is a multiple of 4096."""
-
-    def __init__(self, size: int) -> None:
-        out, err = ffi.new("hvcore_mem **"), record()
-        check(lib.hvcore_mem_alloc(_default_context, size, 0, out, err), err)
-        self._c = ffi.gc(out[0], lib.hvcore_mem_unref)
-        self.size = size
-
-    def view(self) -> memoryview:
-        """The bytes themselves. The view keeps the memory alive, whatever is unmapped."""
-        held = lib.hvcore_mem_ref(self._c)
-        start = ffi.gc(ffi.cast("char *", lib.hvcore_mem_ptr(held)),
-                       lambda _: lib.hvcore_mem_unref(held))
-        return memoryview(ffi.buffer(start, self.size))
-
-
-class Registers(MutableMapping[str, int]):
-    """The registers of a vCPU by name: regs["a0"], regs.update(pc=...)."""
-
-    def __init__(self, vcpu: Vcpu) -> None:
-        self._vcpu, self._numbers = vcpu, dict[str, int]()
-
-    def _number(self, name: str) -> int:
-        if name not in self._numbers:
-            out = ffi.new("hvcore_reg *")
-            if lib.hvcore_reg_parse(RISCV64, name.encode(), out):
-                raise KeyError(name)
-            self._numbers[name] = out[0]
-        return self._numbers[name]
-
-    def __getitem__(self, name: str) -> int:
-        value = ffi.new("uint64_t *")
-        check(lib.hvcore_reg_get_u64(self._vcpu._c, self._number(name), value))
-        return value[0]
-
-    def __setitem__(self, name: str, value: int) -> None:
-        check(lib.hvcore_reg_set_u64(self._vcpu._c, self._number(name), value))
-
-    def __delitem__(self, name: str) -> None:
-        raise TypeError("registers cannot be deleted")
-
-    def __iter__(self) -> Iterator[str]:
-        index = 0
-        while reg := lib.hvcore_reg_at(RISCV64, index):
-            yield ffi.string(lib.hvcore_reg_name(RISCV64, reg)).decode()
-            index += 1
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-class Vcpu:
-    """A virtual CPU; made by VM.vcpu()."""
-
-    def __init__(self, vm: VM, index: int) -> None:
-        out, err = ffi.new("hvcore_vcpu **"), record()
-        check(lib.hvcore_vcpu_create(vm._c, index, ffi.NULL, out, err), err)
-        self._c = ffi.gc(out[0], lib.hvcore_vcpu_unref)
-        self.vm, self.index, self.regs = vm, index, Registers(self)
-        self.last: _exits.Exit | None = None
-
-    def run(self, deadline: float | None = None, max_insns: int = 0) -> _exits.Exit:
-        """Run until the guest needs somebody. `deadline`: seconds from now; `max_insns`: 0 is none.
-
-        An exception that a callback raised comes out here, and so does KeyboardInterrupt.
-        """
-        until = time.monotonic_ns() + int(deadline * 1e9) if deadline is not None else None
-        budget = max_insns
-        while True:
-            ran = self._insns() if budget else 0
-            now = time.monotonic_ns()
-            last = until is not None and until <= now + _SLICE_NS
-            exit = self._run_once(until if last and until else now + _SLICE_NS, budget)
-            self.vm._raise_parked(self.index)
-            if budget:
-                budget = max(1, budget - (self._insns() - ran))
-            if not isinstance(exit, _exits.Deadline) or last:
-                self.last = exit
-                return exit
-
-    def _run_once(self, deadline_ns: int, max_insns: int) -> _exits.Exit:
-        opts, out, err = ffi.new("hvcore_run_opts *"), ffi.new("const hvcore_exit **"), record()
-        opts.size, opts.deadline_ns = ffi.sizeof("hvcore_run_opts"), max(1, deadline_ns)
-        opts.max_insns = max_insns
-        check(lib.hvcore_vcpu_run(self._c, opts, out, err), err)
-        return _exits.make(out[0])
-
-    def exits(self, deadline: float | None = None) -> Iterator[_exits.Exit]:
-        """Run again and again; each exit is yielded. `deadline` is for all of it together."""
-        until = time.monotonic() + deadline if deadline is not None else None
-        while True:
-            yield self.run(None if until is None else max(0.0, until - time.monotonic()))
-
-    def complete(self, *values: int) -> None:
-        """Answer the last exit: the loaded value, or the two results of a hypercall."""
-        check(lib.hvcore_vcpu_complete(self._c, list(values), len(values)))
-
-    def inject(self, cause: int, tval: int = 0) -> None:
-        """Give the guest an exception in place of the current instruction."""
-        what, err = ffi.new("hvcore_inject *"), record()
-        what.size, what.cause, what.tval = ffi.sizeof("hvcore_inject"), cause, tval
-        check(lib.hvcore_vcpu_inject(self._c, what, err), err)
-
-    def cancel(self, token: int = 0) -> None:
-        """Make the current or next run return Cancelled. Any thread."""
-        check(lib.hvcore_vcpu_cancel(self._c, token))
-
-    def trap_counts(self, cause: int) -> dict[str, int]:
-        """How often who handled traps of this cause."""
-        c = ffi.new("hvcore_trap_counts *")
-        c.size = ffi.sizeof("hvcore_trap_counts")
-        check(lib.hvcore_vcpu_trap_counts(self._c, cause, c))
-        return {name: getattr(c, name) for name in ("delegated", "redirected", "emulated", "exited",
-                                                    "stopped", "late")}
-
-    def _insns(self) -> int:
-        s = ffi.new("hvcore_vcpu_stats *")
-        s.size = ffi.sizeof("hvcore_vcpu_stats")
-        check(lib.hvcore_vcpu_stats_get(self._c, s))
-        return s.insns
+    name: str
+    source: str
+    can_hide: bool
+    counted: bool
+    release: str
+    why: str
 
 
 class VM:
-    """A virtual machine."""
+    """A virtual machine.
 
-    def __init__(self, arch: str = "riscv64", backend: str | None = None, vcpus: int = 1) -> None:
-        if arch not in _ARCHES:
-            raise ValueError(f"no guests of architecture {arch!r}; there is {', '.join(_ARCHES)}")
+    `arch`: "x86_64", "arm64", "riscv64"; `backend`: "kvm", "bare", or None: the first that can run
+    such guests here. `el2`: the guest has an EL2 (arm64).
+    """
+
+    def __init__(self, arch: str = "riscv64", backend: str | None = None, vcpus: int = 1,
+                 context: Context | None = None, el2: bool = False) -> None:
+        if arch not in ARCHES:
+            raise ValueError(f"no guests of architecture {arch!r}; there is {', '.join(ARCHES)}")
         opts, out, err = ffi.new("hvcore_vm_opts *"), ffi.new("hvcore_vm **"), record()
         name = ffi.new("char[]", backend.encode()) if backend else ffi.NULL
-        opts.size, opts.arch, opts.max_vcpus = ffi.sizeof("hvcore_vm_opts"), _ARCHES[arch], vcpus
-        opts.backend = name
-        check(lib.hvcore_vm_create(_default_context, opts, out, err), err)
+        opts.size, opts.arch, opts.max_vcpus = ffi.sizeof("hvcore_vm_opts"), ARCHES[arch], vcpus
+        opts.backend, opts.flags = name, lib.HVCORE_VM_EL2 if el2 else 0
+        check(lib.hvcore_vm_create((context or default_context)._c, opts, out, err), err)
         self._c = ffi.gc(out[0], lib.hvcore_vm_unref)
+        self._arch = ARCHES[arch]
         self._handles: list[Any] = []  # what the C side knows of callbacks
         self._parked: dict[int, BaseException] = {}  # by vCPU, until its run() returns
         self.report: list[ReportItem] = []
@@ -198,12 +77,25 @@ class VM:
     def __exit__(self, *_: object) -> None:
         pass
 
+    @property
+    def backend(self) -> dict[str, Any]:
+        """What runs this VM, as in backends()."""
+        info = ffi.new("hvcore_backend_info *")
+        info.size = ffi.sizeof("hvcore_backend_info")
+        check(lib.hvcore_vm_backend_info(self._c, info))
+        return backend_dict(info)
+
+    # ---- memory ----
+
     def map(self, gpa: int, memory: Memory, offset: int = 0, size: int = 0,
-            prot: int = lib.HVCORE_PROT_RWX) -> None:
-        """Map memory at a guest-physical address; size 0 is all of it from offset on."""
+            prot: int = lib.HVCORE_PROT_RWX, dirty: bool = False) -> None:
+        """Map memory at a guest-physical address; size 0 is all of it from offset on.
+
+        `dirty`: keep a log of what is written, for dirty(). kvm.
+        """
         opts, err = ffi.new("hvcore_map_opts *"), record()
         opts.size, opts.gpa, opts.offset = ffi.sizeof("hvcore_map_opts"), gpa, offset
-        opts.len, opts.prot = size, prot
+        opts.len, opts.prot, opts.dirty = size, prot, dirty
         check(lib.hvcore_vm_map(self._c, memory._c, opts, err), err)
 
     def unmap(self, gpa: int, size: int) -> None:
@@ -216,6 +108,19 @@ class VM:
         err = record()
         check(lib.hvcore_vm_protect(self._c, gpa, size, prot, err), err)
 
+    def dirty(self, gpa: int, size: int, keep: bool = False) -> list[int]:
+        """Addresses of the pages that were written since they were asked for last.
+
+        By the guest or by write(), not through a view. All of the range is mapped with `dirty`.
+        `keep`: look only, the pages stay dirty.
+        """
+        pages, err = size // _PAGE, record()
+        bits = ffi.new("uint8_t[]", max(1, (pages + 7) // 8))
+        check(lib.hvcore_vm_dirty_get(self._c, gpa, size, bits,
+                                      lib.HVCORE_DIRTY_KEEP if keep else 0, err), err)
+        return [gpa + _PAGE * (8 * i + bit) for i, byte in enumerate(bytes(bits)) if byte
+                for bit in range(8) if byte >> bit & 1]
+
     def read(self, gpa: int, size: int) -> bytes:
         """A copy of guest memory."""
         buf = ffi.new("char[]", size)
@@ -226,33 +131,103 @@ class VM:
         """Copy bytes into guest memory."""
         check(lib.hvcore_vm_write(self._c, gpa, ffi.from_buffer(data), len(data)))
 
+    # ---- devices ----
+
     def console(self, fn: Callable[[bytes], None]) -> None:
         """Give the guest a firmware console; fn gets what it writes."""
         handle = self._handle(fn)
         check(lib.hvcore_vm_console_set(self._c, lib.hvcore_py_console, handle))
 
-    def mmio(self, gpa: int, size: int,
-             read: Callable[[int, int], int] | None = None,
-             write: Callable[[int, int, int], MmioVerdict | None] | None = None) -> int:
+    def mmio(self, gpa: int, size: int, read: Read | None = None,
+             write: Write | None = None) -> int:
         """Answer accesses by read(addr, width) -> value and write(addr, width, value).
 
         Either may return a MmioVerdict. Returns the number that remove_mmio() takes.
         """
+        return self._range(lib.hvcore_vm_mmio_add, gpa, size, read, write)
+
+    def pio(self, port: int, size: int, read: Read | None = None,
+            write: Write | None = None) -> int:
+        """x86_64: the same for ports, read(port, width) and write(port, width, value)."""
+        return self._range(lib.hvcore_vm_pio_add, port, size, read, write)
+
+    def _range(self, add: Any, at: int, size: int, read: Read | None, write: Write | None) -> int:
         ops, out, err = ffi.new("hvcore_mmio_ops *"), ffi.new("uint32_t *"), record()
         ops.size = ffi.sizeof("hvcore_mmio_ops")
         ops.read = lib.hvcore_py_read if read else ffi.NULL
         ops.write = lib.hvcore_py_write if write else ffi.NULL
-        handle = self._handle((read, write))
-        check(lib.hvcore_vm_mmio_add(self._c, gpa, size, ops, handle, out, err), err)
-        return out[0]
+        check(add(self._c, at, size, ops, self._handle((read, write)), out, err), err)
+        return int(out[0])
 
     def remove_mmio(self, number: int) -> None:
-        """Undo mmio()."""
+        """Undo mmio() or pio()."""
         check(lib.hvcore_vm_mmio_remove(self._c, number))
 
-    def vcpu(self, index: int = 0) -> Vcpu:
-        """Make the vCPU `index`."""
-        return Vcpu(self, index)
+    def ioevent(self, addr: int, fd: int, width: int = 0, value: int | None = None,
+                port: bool = False) -> None:
+        """kvm: stores at an address (or port) signal an eventfd and do not come out of run().
+
+        `width`: only such stores (0: all); `value`: only stores of it.
+        """
+        self._ioevent(addr, fd, width, value, port, 0)
+
+    def remove_ioevent(self, addr: int, fd: int, width: int = 0, value: int | None = None,
+                       port: bool = False) -> None:
+        """Undo ioevent(); the arguments are the same."""
+        self._ioevent(addr, fd, width, value, port, lib.HVCORE_IOEVENT_REMOVE)
+
+    def _ioevent(self, addr: int, fd: int, width: int, value: int | None, port: bool,
+                 flags: int) -> None:
+        event, err = ffi.new("hvcore_ioevent *"), record()
+        event.size, event.addr, event.width = ffi.sizeof("hvcore_ioevent"), addr, width
+        event.fd, event.value = fd, value or 0
+        event.flags = (flags | (lib.HVCORE_IOEVENT_PIO if port else 0) |
+                       (lib.HVCORE_IOEVENT_MATCH if value is not None else 0))
+        check(lib.hvcore_vm_ioevent(self._c, event, err), err)
+
+    # ---- interrupts ----
+
+    def irqchip(self, kind: str, lines: int, gpa: int = 0, gpa_cpu: int = 0) -> None:
+        """Give the VM its interrupt controller: "plic", "gicv3", "gicv2", "pc", "aia" (irqchip.h).
+
+        "pc" comes before the first vCPU, the others of a kernel after the last one.
+        """
+        if kind not in _IRQCHIPS:
+            raise ValueError(f"no interrupt controller {kind!r}; there is {', '.join(_IRQCHIPS)}")
+        opts, err = ffi.new("hvcore_irqchip_opts *"), record()
+        opts.size, opts.kind, opts.lines = (ffi.sizeof("hvcore_irqchip_opts"), _IRQCHIPS[kind],
+                                            lines)
+        opts.gpa, opts.gpa_cpu = gpa, gpa_cpu
+        check(lib.hvcore_irqchip_create(self._c, opts, err), err)
+
+    def irq(self, line: int, level: int) -> None:
+        """Drive an input line of the interrupt controller. Any thread."""
+        check(lib.hvcore_vm_irq(self._c, line, level))
+
+    def irqfd(self, line: int, fd: int, resample: int = -1) -> None:
+        """kvm: an eventfd that drives an input line; each signal is a pulse.
+
+        With `resample`, another eventfd, the line stays high until the guest is done with it.
+        """
+        err = record()
+        check(lib.hvcore_vm_irqfd(self._c, line, fd, resample, 1, err), err)
+
+    def remove_irqfd(self, line: int, fd: int) -> None:
+        """Undo irqfd()."""
+        err = record()
+        check(lib.hvcore_vm_irqfd(self._c, line, fd, -1, 0, err), err)
+
+    def msi(self, addr: int, data: int, device: int = 0) -> None:
+        """kvm: send a message-signalled interrupt."""
+        msi, err = ffi.new("hvcore_msi *"), record()
+        msi.size, msi.addr, msi.data, msi.device = ffi.sizeof("hvcore_msi"), addr, data, device
+        check(lib.hvcore_vm_msi(self._c, msi, err), err)
+
+    # ---- vCPUs, policy, duties ----
+
+    def vcpu(self, index: int = 0, off: bool = False) -> Vcpu:
+        """Make the vCPU `index`; `off`: until another one starts it (riscv64, arm64)."""
+        return Vcpu(self, index, off)
 
     def set_policy(self, policy: Policy) -> list[ReportItem]:
         """Set the trap policy, also while vCPUs run; what it comes to here is returned."""
@@ -261,6 +236,41 @@ class VM:
         self.report = report_items(out[0])
         check(rc, err)
         return self.report
+
+    def duties(self) -> list[Duty]:
+        """Who does each duty of a hypervisor on this host, and what was looked at to know it."""
+        info, found = ffi.new("hvcore_duty_info *"), []
+        for number, name in enumerate(_DUTIES):
+            err = record()
+            info.size = ffi.sizeof("hvcore_duty_info")
+            check(lib.hvcore_vm_duty_info(self._c, number, info, err), err)
+            source = ffi.string(lib.hvcore_duty_source_name(info.source)).decode()
+            found.append(Duty(name, source, bool(info.can_hide), bool(info.counters_valid),
+                              ffi.string(info.release).decode(), ffi.string(info.why).decode()))
+        return found
+
+    def hide(self, duty: str) -> None:
+        """Hide the feature behind a duty ("mops") from the guest, before it first runs."""
+        if duty not in _DUTIES:
+            raise ValueError(f"no duty {duty!r}; there is {', '.join(_DUTIES)}")
+        err = record()
+        check(lib.hvcore_vm_hide(self._c, _DUTIES.index(duty), err), err)
+
+    def kernel_stats(self, cpu: Vcpu | int | None = None) -> dict[str, int]:
+        """What the kernel counts for the VM, or for a vCPU, by the kernel's names.
+
+        Of histograms the library has but the first bucket: they are left out.
+        """
+        vcpu = _U32 if cpu is None else cpu.index if isinstance(cpu, Vcpu) else cpu
+        stat, err, index = ffi.new("hvcore_kernel_stat *"), record(), 0
+        stat.size, found = ffi.sizeof("hvcore_kernel_stat"), dict[str, int]()
+        while (rc := lib.hvcore_vm_kernel_stat(self._c, vcpu, index, stat, err)) == 0:
+            if stat.kind not in _HISTOGRAMS:
+                found[ffi.string(stat.name).decode()] = stat.value
+            index += 1
+        if not index or rc != -lib.HVCORE_E_NOTFOUND:
+            check(rc, err)
+        return found
 
     def pause(self) -> None:
         """Hold all vCPUs."""
@@ -279,41 +289,35 @@ class VM:
         self._parked.setdefault(lib.hvcore_vcpu_index(vcpu), exception)
         lib.hvcore_vcpu_cancel(vcpu, 0)
 
-    def _raise_parked(self, index: int) -> None:
-        exception = self._parked.pop(index, None)
-        if exception is not None:
-            raise exception
+
+# ---- what the library calls ----
 
 
-@ffi.def_extern()
+def _raised(_: Any, exception: BaseException, traceback: Any) -> None:
+    """A callback has raised something, KeyboardInterrupt perhaps: it comes out of run()."""
+    arguments = traceback.tb_frame.f_locals
+    vm, _ = ffi.from_handle(arguments["user"])
+    vm._park(exception, arguments["vcpu"])
+
+
+@ffi.def_extern(onerror=_raised)
 def hvcore_py_console(user: Any, vcpu: Any, data: Any, size: int) -> None:
-    vm, fn = ffi.from_handle(user)
-    try:
-        fn(bytes(ffi.buffer(data, size)))
-    except BaseException as e:  # comes out of run()
-        vm._park(e, vcpu)
+    _, fn = ffi.from_handle(user)
+    fn(bytes(ffi.buffer(data, size)))
 
 
-@ffi.def_extern()
-def hvcore_py_read(user: Any, vcpu: Any, gpa: int, width: int, value: Any) -> int:
-    vm, (read, _) = ffi.from_handle(user)
-    try:
-        result = read(gpa, width)
-        if isinstance(result, MmioVerdict):
-            return int(result)
-        value[0] = result & 0xffff_ffff_ffff_ffff
-    except BaseException as e:
-        vm._park(e, vcpu)
-        return lib.HVCORE_MMIO_RETRY
-    return lib.HVCORE_MMIO_DONE
+@ffi.def_extern(error=lib.HVCORE_MMIO_RETRY, onerror=_raised)
+def hvcore_py_read(user: Any, vcpu: Any, at: int, width: int, value: Any) -> int:
+    _, (read, _) = ffi.from_handle(user)
+    result = read(at, width)
+    if isinstance(result, MmioVerdict):
+        return int(result)
+    value[0] = result & _U64
+    return int(lib.HVCORE_MMIO_DONE)
 
 
-@ffi.def_extern()
-def hvcore_py_write(user: Any, vcpu: Any, gpa: int, width: int, value: int) -> int:
-    vm, (_, write) = ffi.from_handle(user)
-    try:
-        result = write(gpa, width, value)
-    except BaseException as e:
-        vm._park(e, vcpu)
-        return lib.HVCORE_MMIO_RETRY
-    return int(result) if isinstance(result, MmioVerdict) else lib.HVCORE_MMIO_DONE
+@ffi.def_extern(error=lib.HVCORE_MMIO_RETRY, onerror=_raised)
+def hvcore_py_write(user: Any, vcpu: Any, at: int, width: int, value: int) -> int:
+    _, (_, write) = ffi.from_handle(user)
+    result = write(at, width, value)
+    return int(result) if isinstance(result, MmioVerdict) else int(lib.HVCORE_MMIO_DONE)

@@ -10,8 +10,6 @@ from typing import Any
 from ._errors import PolicyError, check, record
 from ._hvcore import ffi, lib
 
-RISCV64 = lib.HVCORE_ARCH_RISCV64
-
 
 class Enforcer(enum.IntEnum):
     """Who enforces what a policy says about a cause."""
@@ -65,7 +63,8 @@ def report_items(report: Any) -> list[ReportItem]:
     """All lines of a C report; frees it."""
     if report == ffi.NULL:
         return []
-    items, line = [], ffi.new("hvcore_report_item *")
+    items: list[ReportItem] = []
+    line = ffi.new("hvcore_report_item *")
     line.size = ffi.sizeof("hvcore_report_item")
     while lib.hvcore_report_item_get(report, len(items), line) == 0:
         items.append(ReportItem(line.cls, ffi.string(line.cause).decode(), line.act, getattr(line, "as"),

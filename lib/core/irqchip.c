@@ -151,18 +151,61 @@ static int exists(hvcore_error *err)
                     "The VM has an interrupt controller already.");
 }
 
-static int create_kernel(hvcore_vm *vm, const hvcore_irqchip_opts *o, hvcore_error *err)
+/* Guest-physical addresses that a kernel's controller takes: `cpu` bytes for each vCPU if `each`. */
+static const struct place {
+    uint32_t len, cpu, each;
+} places[] = {
+    [HVCORE_IRQCHIP_GICV3] = {0x10000, 0x20000, 1},
+    [HVCORE_IRQCHIP_GICV2] = {0x1000, 0x2000, 0},
+    [HVCORE_IRQCHIP_AIA] = {0x4000, 0x1000, 1},
+};
+
+/* Nobody is asked for them, but nothing else may be there: they are ranges without callbacks. */
+static int reserve(hvcore_vm *vm, const hvcore_irqchip_opts *o, uint32_t id[2], hvcore_error *err)
 {
-    if (!vm->kernel) {
-        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_CORE,
-                        "This interrupt controller is a kernel's, and no kernel is below this VM.");
+    const hvcore_mmio_ops none = HVCORE_MMIO_OPS_INIT;
+    const struct place *p = &places[o->kind];
+    uint64_t cpus = p->each ? vm->max_vcpus : 1;
+    if (!p->len) {
+        return 0;
     }
+    int rc = hvcore_vm_mmio_add(vm, o->gpa, p->len, &none, NULL, &id[0], err);
+    if (!rc) {
+        rc = hvcore_vm_mmio_add(vm, o->gpa_cpu, cpus * p->cpu, &none, NULL, &id[1], err);
+    }
+    return rc;
+}
+
+static int make_kernel(hvcore_vm *vm, const hvcore_irqchip_opts *o, hvcore_error *err)
+{
     hvc_host_lock(&vm->lock);
     int rc = vm->kernel_irqchip || vm->irqchip ? exists(err) : vm->kernel->irqchip(vm->bk, o, err);
     if (!rc) {
         vm->kernel_irqchip = 1;
     }
     hvc_host_unlock(&vm->lock);
+    return rc;
+}
+
+static int create_kernel(hvcore_vm *vm, const hvcore_irqchip_opts *o, hvcore_error *err)
+{
+    uint32_t id[2] = {0, 0};
+    if (!vm->kernel) {
+        return hvc_fail(err, HVCORE_E_UNSUPPORTED, HVCORE_DOMAIN_CORE,
+                        "This interrupt controller is a kernel's, and no kernel is below this VM.");
+    }
+    if (vm->kernel_irqchip) {
+        return exists(err);
+    }
+    int rc = reserve(vm, o, id, err);
+    if (!rc) {
+        rc = make_kernel(vm, o, err);
+    }
+    for (unsigned i = 0; rc && i < 2; i++) {
+        if (id[i]) {
+            hvcore_vm_mmio_remove(vm, id[i]);
+        }
+    }
     return rc;
 }
 

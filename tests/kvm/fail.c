@@ -418,6 +418,19 @@ static void one_trap(void)
     SAME(g.traps, 1);
 }
 
+/* The handler has been entered, once; then the worker. */
+static void one_interrupt(void)
+{
+    if (!g.traps) /* a tolerated failure came first */
+        SAME(call_run(NULL), 0);
+    SAME(g.traps, 1);
+    set(HVCORE_REG_X86_64_CS, 0);
+    set(HVCORE_REG_X86_64_CS + 0x100, 0);
+    set(HVCORE_REG_X86_64_RIP, CODE);
+    set(HVCORE_REG_X86_64_RFLAGS, 2);
+    one_trap();
+}
+
 /* The registers were set, and not seen by the kernel. */
 static void before_debug(void)
 {
@@ -426,10 +439,14 @@ static void before_debug(void)
     set(HVCORE_REG_X86_64_RIP, CODE);
 }
 
-/* Interrupts are on, and one waits. */
+/* The guest spins, interrupts are on, and one waits. */
 static void before_vector(void)
 {
+    enum { SPIN = 0x1900 };
+
+    SAME(hvcore_vm_write(g.vm, SPIN, "\xeb\xfe", 2), 0); /* jmp . */
     before_debug();
+    set(HVCORE_REG_X86_64_RIP, SPIN);
     set(HVCORE_REG_X86_64_RFLAGS, 0x202);
     SAME(hvcore_vcpu_irq(g.vcpu, VECTOR, 1), 0);
 }
@@ -447,29 +464,35 @@ static int call_debug(hvcore_error *e)
     return debug(HVCORE_DEBUG_STEP, e);
 }
 
-static void stepped(void)
+static void stepped_to(uint64_t rip)
 {
     if (g.x->reason == HVCORE_EXIT_MEMORY)
         SAME(run(NULL), 0);
     SAME(g.x->reason, HVCORE_EXIT_DEBUG);
-    SAME(get(HVCORE_REG_X86_64_RIP), CODE + 2);
+    SAME(get(HVCORE_REG_X86_64_RIP), rip);
     SAME(debug(0, NULL), 0);
+}
+
+static void stepped(void)
+{
+    stepped_to(CODE + 5);
 }
 
 static void steps(void)
 {
     SAME(run(NULL), 0);
-    stepped();
+    stepped_to(CODE + 2);
 }
 
-/* A step, then back to where it began: the kernel has to be told of the new rip. */
+/* Two steps, one back: the kernel has to be told of the new rip. */
 static void before_step(void)
 {
     before_debug();
     SAME(debug(HVCORE_DEBUG_STEP, NULL), 0);
-    SAME(run(NULL), 0);
-    SAME(get(HVCORE_REG_X86_64_RIP), CODE + 2);
-    set(HVCORE_REG_X86_64_RIP, CODE);
+    for (unsigned i = 0; i < 2; i++)
+        SAME(run(NULL), 0);
+    SAME(get(HVCORE_REG_X86_64_RIP), CODE + 5);
+    set(HVCORE_REG_X86_64_RIP, CODE + 2);
 }
 
 static int call_chip(hvcore_error *e)
@@ -640,7 +663,7 @@ static const struct row {
     {"a run with the caller's handler", HANDLED, true, call_run, NULL, NULL, NULL},
     {"a run after an answer", 0, true, call_run, to_answer, NULL, NULL},
     {"a run after an answer, then a look", 0, true, call_run, to_answer, answer_kept, NULL},
-    {"a run that brings an interrupt", 0, true, call_run, before_vector, NULL, one_trap},
+    {"a run that brings an interrupt", 0, true, call_run, before_vector, NULL, one_interrupt},
     {"a step after registers were set", 0, true, run, before_step, NULL, stepped},
     {"a look after an answer", 0, false, call_settle, to_answer, NULL, answer_kept},
     {"a look after a denial", 0, false, call_settle, to_denial, NULL, denied},

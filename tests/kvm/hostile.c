@@ -971,8 +971,23 @@ static void *spins(void *exit)
     return hvcore_vcpu_run(g.vcpu, &o, exit, &own) ? "failed" : NULL;
 }
 
+/* POSIX timers of this process. */
+static unsigned timers(void)
+{
+    FILE *f = fopen("/proc/self/timers", "r");
+    char line[128];
+    unsigned n = 0;
+
+    while (f && fgets(line, sizeof line, f))
+        n += !strncmp(line, "ID:", 3);
+    if (f)
+        fclose(f);
+    return n;
+}
+
 static void two_threads(void)
 {
+    unsigned had = timers();
     const hvcore_exit *x = NULL;
     hvcore_error own = HVCORE_ERROR_INIT;
     pthread_t thread;
@@ -1004,6 +1019,7 @@ static void two_threads(void)
     SAME(g.x->reason, HVCORE_EXIT_CANCELLED);
     pthread_join(thread, NULL);
     down();
+    SAME(timers(), had);
 }
 
 static void *spins_long(void *vcpu)

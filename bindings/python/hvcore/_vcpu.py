@@ -72,23 +72,18 @@ class Registers(MutableMapping[str, int]):
         return number
 
     def __getitem__(self, name: str) -> int:
-        number, c = self._number(name), self._vcpu._c
         value = ffi.new("uint8_t[16]")
-        if number & 0xff == 8:
-            rc = lib.hvcore_reg_get_u64(c, number, ffi.cast("uint64_t *", value))
-        else:
-            rc = lib.hvcore_reg_get_bytes(c, number, value)
+        rc = lib.hvcore_reg_get_bytes(self._vcpu._c, self._number(name), value)
         if rc in _NO_SUCH:
             raise KeyError(name)
         check(rc)
         return int.from_bytes(bytes(value), "little")
 
     def __setitem__(self, name: str, value: int) -> None:
-        number, c = self._number(name), self._vcpu._c
-        if number & 0xff == 8:
-            rc = lib.hvcore_reg_set_u64(c, number, value)
-        else:
-            rc = lib.hvcore_reg_set_bytes(c, number, value.to_bytes(16, "little"))
+        number = self._number(name)
+        width = min(number & 0xff, 16)
+        rc = lib.hvcore_reg_set_bytes(self._vcpu._c, number,
+                                      value.to_bytes(width, "little").ljust(16, b"\0"))
         if rc == -lib.HVCORE_E_NOTFOUND:
             raise KeyError(name)
         check(rc)

@@ -67,6 +67,8 @@ kvm_common_sources = \
 kvm_x86_64_sources = \
 	backends/kvm/x86_64.c \
 	backends/kvm/x86_64.h \
+	backends/kvm/x86_64_debug.c \
+	backends/kvm/x86_64_duty.c \
 	backends/kvm/x86_64_regs.c
 kvm_arm64_sources = \
 	backends/kvm/arm64.c \

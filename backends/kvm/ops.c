@@ -50,14 +50,46 @@ static int irqchip(bk_vm *vm, const hvcore_irqchip_opts *opts, hvcore_error *err
     return rc;
 }
 
+/* One register that all architectures have. */
+static int mp_state(bk_vcpu *v, hvcore_reg reg, unsigned long request, struct kvm_mp_state *state)
+{
+    if (reg != HVCORE_REG_MP_STATE) {
+        return reg >> 8 == HVCORE_REG_MP_STATE >> 8 ? -HVCORE_E_TYPE : -HVCORE_E_NOTFOUND;
+    }
+    return hvc_kvm_ioctl(v->fd, request, state) < 0
+               ? hvc_kvm_reg_code(v, request == KVM_GET_MP_STATE ? "KVM_GET_MP_STATE"
+                                                                 : "KVM_SET_MP_STATE")
+               : 0;
+}
+
+static int reg_get(bk_vcpu *v, hvcore_reg reg, void *value)
+{
+    struct kvm_mp_state state = {0};
+    if (reg >> 24 != HVCORE_REG_STATE) {
+        return hvc_kvm_arch_reg_get(v, reg, value);
+    }
+    int rc = mp_state(v, reg, KVM_GET_MP_STATE, &state);
+    if (!rc) {
+        hvc_kvm_store(value, state.mp_state, 8);
+    }
+    return rc;
+}
+
+static int reg_set(bk_vcpu *v, hvcore_reg reg, const void *value)
+{
+    struct kvm_mp_state state = {.mp_state = (uint32_t)hvc_kvm_load(value, 8)};
+    return reg >> 24 == HVCORE_REG_STATE ? mp_state(v, reg, KVM_SET_MP_STATE, &state)
+                                         : hvc_kvm_arch_reg_set(v, reg, value);
+}
+
 static const hvcore_bk_kernel_ops kernel = {
     .exit = last_exit,
     .answer = hvc_kvm_answer,
     .deny = hvc_kvm_arch_deny,
     .settle = hvc_kvm_settle,
     .why = hvc_kvm_why,
-    .reg_get = hvc_kvm_arch_reg_get,
-    .reg_set = hvc_kvm_arch_reg_set,
+    .reg_get = reg_get,
+    .reg_set = reg_set,
     .inject = hvc_kvm_arch_inject,
     .debug = hvc_kvm_arch_debug,
     .vcpu_irq = hvc_kvm_arch_vcpu_irq,

@@ -42,8 +42,14 @@ enum hvcore_reg_class {
     HVCORE_REG_MSR = 6,
     HVCORE_REG_CONFIG = 7, /**< riscv64, kvm: HVCORE_REG_CONFIG_* */
     HVCORE_REG_ISA = 8,    /**< riscv64, kvm: an extension of the ISA, by the kernel's number */
-    HVCORE_REG_SBI = 9     /**< riscv64, kvm: an extension of SBI, by the kernel's number */
+    HVCORE_REG_SBI = 9,    /**< riscv64, kvm: an extension of SBI, by the kernel's number */
+    HVCORE_REG_STATE = 10  /**< kvm: index 0: what the vCPU is doing, as Linux numbers it
+                                (KVM_MP_STATE_*): 0 runnable, 1 and 2 not started yet (x86_64), 3
+                                halted, 5 stopped, 10 suspended */
 };
+
+/** kvm: what the vCPU is doing, on every architecture. */
+enum hvcore_reg_state { HVCORE_REG_MP_STATE = 0x0a000008 };
 
 /** What the hart of a riscv64 guest on kvm is: indices of class HVCORE_REG_CONFIG. */
 enum hvcore_reg_config {

@@ -10,6 +10,7 @@
 #include <hvcore/firmware/sbi.h>
 
 #include "lib/core/reg.h"
+#include "lib/host/mem.h"
 #include "lib/run/run.h"
 
 /* From then on the instruction is owed, until the kernel has ended a run: one that fails may not
@@ -111,23 +112,26 @@ static int console(hvcore_vcpu *v, const hvcore_exit_hypercall *c)
     return HVC_FLOW_OUTSIDE;
 }
 
+/* To the VMM, with what belongs to the event: both unions have the same members. */
+static int leave(hvcore_vcpu *v, uint32_t reason)
+{
+    _Static_assert(sizeof(v->last->u) <= sizeof(v->exit.u), "an exit has room for it");
+    hvc_exit_kernel(v, reason);
+    memcpy(&v->exit.u, &v->last->u, sizeof(v->last->u));
+    return HVC_FLOW_EXIT;
+}
+
 static int on_call(hvcore_vcpu *v)
 {
     answer_later(v);
-    if (is_console(v, &v->last->u.call)) {
-        return console(v, &v->last->u.call);
-    }
-    hvc_exit_kernel(v, HVCORE_EXIT_HYPERCALL);
-    v->exit.u.hypercall = v->last->u.call;
-    return HVC_FLOW_EXIT;
+    return is_console(v, &v->last->u.call) ? console(v, &v->last->u.call)
+                                           : leave(v, HVCORE_EXIT_HYPERCALL);
 }
 
 static int on_sysreg(hvcore_vcpu *v)
 {
     answer_later(v);
-    hvc_exit_kernel(v, HVCORE_EXIT_SYSREG);
-    v->exit.u.sysreg = v->last->u.sysreg;
-    return HVC_FLOW_EXIT;
+    return leave(v, HVCORE_EXIT_SYSREG);
 }
 
 static int on_halt(hvcore_vcpu *v)
@@ -139,30 +143,22 @@ static int on_halt(hvcore_vcpu *v)
 
 static int on_system(hvcore_vcpu *v)
 {
-    hvc_exit_kernel(v, v->last->reason);
-    v->exit.u.reset = v->last->u.reset;
-    return HVC_FLOW_EXIT;
+    return leave(v, v->last->reason);
 }
 
 static int on_debug(hvcore_vcpu *v)
 {
-    hvc_exit_kernel(v, HVCORE_EXIT_DEBUG);
-    v->exit.u.debug = v->last->u.debug;
-    return HVC_FLOW_EXIT;
+    return leave(v, HVCORE_EXIT_DEBUG);
 }
 
 static int on_memory(hvcore_vcpu *v)
 {
-    hvc_exit_kernel(v, HVCORE_EXIT_MEMORY);
-    v->exit.u.memory = v->last->u.memory;
-    return HVC_FLOW_EXIT;
+    return leave(v, HVCORE_EXIT_MEMORY);
 }
 
 static int on_crash(hvcore_vcpu *v)
 {
-    hvc_exit_kernel(v, HVCORE_EXIT_CRASH);
-    v->exit.u.crash = v->last->u.crash;
-    return HVC_FLOW_EXIT;
+    return leave(v, HVCORE_EXIT_CRASH);
 }
 
 /* An access that the kernel has not decoded, a memory error: the whole record, pc on it. */

@@ -398,6 +398,10 @@ static void registers(void)
         CHECK(name && hvcore_reg_parse(HVCORE_ARCH_X86_64, name, &back) == 0 && back == reg);
         check_that(hvcore_reg_get_u64(g.vcpu, reg, &value) == 0, __FILE__, __LINE__, "%s", name);
     }
+    SAME(get(HVCORE_REG_MP_STATE), 0); /* runnable */
+    set(HVCORE_REG_MP_STATE, 0);
+    FAILS(hvcore_reg_set_u64(g.vcpu, HVCORE_REG_MP_STATE, 77), HVCORE_E_INVAL);
+    FAILS(hvcore_reg_get_u64(g.vcpu, HVCORE_REG_MP_STATE + 0x100, &value), HVCORE_E_NOTFOUND);
     FAILS(hvcore_reg_get_u64(g.vcpu, 0x01000004, &value), HVCORE_E_TYPE);
     FAILS(hvcore_reg_get_u64(g.vcpu, 0x01001208, &value), HVCORE_E_NOTFOUND);
     FAILS(hvcore_reg_get_u64(g.vcpu, 0x02000108, &value), HVCORE_E_NOTFOUND); /* cr1 */

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python binding, driven as a user would drive it. Guests are a few words of RV64I."""
 import gc
+import pathlib
+import re
 import signal
 import struct
 import threading
@@ -9,6 +11,8 @@ import time
 import pytest
 
 import hvcore
+from hvcore import _exits
+from hvcore._hvcore import ffi, lib
 
 RAM = 0x8000_0000
 DEVICE = 0x1000_0000
@@ -41,6 +45,95 @@ def boot(vm, *insns, **regs):
 def test_version_and_backends():
     assert hvcore.version().count(".") == 2
     assert ("bare", "soft") in [(b["name"], b["machine"]) for b in hvcore.backends()]
+
+
+def test_all_of_the_stable_api_is_there():
+    headers = pathlib.Path(__file__).parents[2].glob("include/hvcore/*.h")
+    text = "".join(h.read_text() for h in headers if not h.name.startswith("x-"))
+    declared = set(re.findall(r"^HVCORE_API\b[^;(]*?(\w+)\(", text, re.M))
+    assert len(declared) > 60 and not declared - set(dir(lib))
+    errors = {name for name in dir(lib) if name.startswith("HVCORE_E_")}
+    assert {hvcore.Error(getattr(lib, name), "").name for name in errors} == {
+        name.removeprefix("HVCORE_") for name in errors}
+
+
+def record_of(reason, have=0, flags=0, **parts):
+    """An exit as the library fills it, for what no machine here can be brought to do."""
+    c = ffi.new("hvcore_exit *")
+    c.size, c.reason, c.have, c.flags = ffi.sizeof("hvcore_exit"), reason, have, flags
+    c.pc, c.gpa, c.syndrome, c.cls = 0x1000, 0x2000, 0x93000000, 0x24
+    for member, fields in parts.items():
+        for name, value in fields.items():
+            setattr(getattr(c.u, member), name, value)
+    return _exits.make(c)
+
+
+def test_every_reason_has_its_class():
+    other = ("NONE", "NEEDS_COMPLETION", "POLICY_RULE", "PC_ADVANCED")
+    reasons = {name: getattr(lib, name) for name in dir(lib) if name.startswith("HVCORE_EXIT_")
+               and name.removeprefix("HVCORE_EXIT_") not in other}
+    assert set(_exits._KINDS) == set(reasons.values())
+    assert {kind.__name__ for kind, _, _ in _exits._KINDS.values()} <= set(hvcore.__all__)
+
+
+def test_exits_that_only_a_kernel_makes():
+    gpa, pc = lib.HVCORE_HAVE_GPA, lib.HVCORE_HAVE_PC
+    assert record_of(lib.HVCORE_EXIT_MEMORY, gpa,
+                     memory={"size": 4096, "flags": 8, "sys_errno": 14}) == hvcore.MemoryFault(
+        pc=None, gpa=0x2000, size=4096, flags=8, errno=14)
+    codes = list(range(1, 15))
+    assert record_of(lib.HVCORE_EXIT_CRASH, pc, crash={"why": 3, "count": 2, "code": codes}
+                     ) == hvcore.Crash(pc=0x1000, why=hvcore.CrashWhy.EMULATION, code=(1, 2))
+    assert record_of(lib.HVCORE_EXIT_SYSREG, pc, lib.HVCORE_EXIT_NEEDS_COMPLETION,
+                     sysreg={"id": 0x800, "value": 5, "mask": 7}) == hvcore.Sysreg(
+        pc=0x1000, id=0x800, value=5, mask=7, write=True, needs_completion=True)
+    assert record_of(lib.HVCORE_EXIT_SUSPEND, reset={"type": 5, "reason": 1}) == hvcore.Suspend(
+        pc=None, type=5, reason=1)
+    assert record_of(lib.HVCORE_EXIT_WAKEUP) == hvcore.Wakeup(pc=None)
+    assert record_of(lib.HVCORE_EXIT_TRAP, gpa | lib.HVCORE_HAVE_SYNDROME) == hvcore.Trap(
+        pc=None, gpa=0x2000, cause=0x24, syndrome=0x93000000)
+    assert record_of(lib.HVCORE_EXIT_DEBUG, pc, debug={"kind": 3, "addr": 8, "status": 9}
+                     ) == hvcore.Debug(pc=0x1000, kind=hvcore.DebugKind.POINT, addr=8, status=9)
+
+
+def test_what_only_a_kernel_does(machine):
+    cpu = boot(machine, SPIN)
+    for refused in (machine.kernel_stats, cpu.deny, lambda: cpu.debug(step=True),
+                    lambda: machine.hide("mops"), lambda: machine.msi(0, 0),
+                    lambda: machine.irqfd(1, 0), lambda: machine.ioevent(0, 0),
+                    lambda: machine.pio(0x10, 1), lambda: machine.dirty(RAM, 4096),
+                    lambda: machine.map(0, hvcore.Memory(4096), dirty=True),
+                    lambda: hvcore.VM("riscv64", "bare", el2=True)):
+        with pytest.raises(hvcore.Error) as error:
+            refused()
+        assert error.value.name in ("E_UNSUPPORTED", "E_NOTFOUND")
+    duties = {duty.name: duty for duty in machine.duties()}
+    assert (duties["hedeleg"].source, duties["hedeleg"].counted) == ("library", True)
+    assert machine.backend["name"] == "bare"
+
+
+def test_interrupts(machine):
+    machine.irqchip("plic", 8, gpa=0x0C00_0000)
+    machine.irq(3, 1)
+    cpu = boot(machine, 0x0C0012B7, LW_A0_T0, SPIN)  # lui t0, 0xc001: the PLIC's pending bits
+    assert isinstance(cpu.run(0.02), hvcore.Deadline) and cpu.regs["a0"] == 1 << 3
+
+
+def test_a_cancel_survives_an_exception(machine):
+    answers = iter([LookupError, 9])
+
+    def read(addr, width):
+        answer = next(answers)
+        if answer is LookupError:
+            cpu.cancel(11)
+            raise answer
+        return answer
+    machine.mmio(DEVICE, 16, read=read)
+    cpu = boot(machine, LUI_T0_DEVICE, LW_A0_T0, SPIN)
+    with pytest.raises(LookupError):
+        cpu.run(1.0)
+    assert cpu.run(1.0) == hvcore.Cancelled(pc=RAM + 4, token=11)
+    assert isinstance(cpu.run(0.02), hvcore.Deadline) and cpu.regs["a0"] == 9
 
 
 def test_mmio_exit_and_completion(machine):

@@ -83,6 +83,11 @@ static int add(struct machine *m, hvcore_error *err)
               : hvcore_vm_mmio_add(m->vm, RISCV64_TEST, RISCV64_TEST_LEN, &test, NULL, NULL, err);
 }
 
+static int read_reg(void *user, uint32_t reg, uint64_t *value)
+{
+    return hvcore_reg_get_u64(user, reg, value);
+}
+
 static void tell(const struct machine *m, struct tree_board *b)
 {
     static struct isa isa;
@@ -90,7 +95,7 @@ static void tell(const struct machine *m, struct tree_board *b)
     if (backend_is_library(&m->backend))
         isa_soft(&isa);
     else
-        isa_host(&isa);
+        isa_from(&isa, read_reg, m->hart[0].vcpu);
     b->isa = &isa;
     b->console = "/soc/serial@10000000";
     b->write = tree_riscv64;

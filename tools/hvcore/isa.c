@@ -1,69 +1,121 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <hvcore/reg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "isa.h"
 
-enum { TIMEBASE = 10000000, BLOCK = 64, WORD = 4, LINE = 4096 };
-
-/* ALWAYS: no Linux host is without it, whether it says so or not. */
-enum { SOFT = 1, KVM = 2, ALWAYS = 4 };
+enum { TIMEBASE = 10000000, BLOCK = 64, REG_BYTES = 8 };
 
 /*
- * In the order of the ISA string (Unpriv. 36). KVM: what Linux 6.12's KVM hands on whenever the
- * host has it (arch/riscv/kvm/vcpu_onereg.c), but for what has registers of its own (V), can be
- * made to trap (Zawrs), or is found out without being told.
+ * In the order of the ISA string (Unpriv. 36), with the numbers of Linux 7.2's KVM
+ * (KVM_RISCV_ISA_EXT_*; they never change); soft: the software machine has it.
  */
 static const struct extension {
     const char *name;
-    uint32_t has;
-    bool old; /* it has a place in riscv,isa */
+    uint32_t number;
+    bool soft;
 } rows[] = {
-#define BOTH (SOFT | ALWAYS)
-    {"i", BOTH, true},
-    {"m", BOTH, true},
-    {"a", BOTH, true},
-    {"f", BOTH, true},
-    {"d", BOTH, true},
-    {"c", BOTH, true},
-    {"zicbom", SOFT | KVM, true},
-    {"zicboz", SOFT | KVM, true},
-    {"zicntr", BOTH, true},
-    {"zicond", KVM, true},
-    {"zicsr", BOTH, true},
-    {"zifencei", BOTH, true},
-    {"zihintntl", KVM, true},
-    {"zihintpause", KVM, true},
-    {"zacas", KVM, true},
-    {"zfa", KVM, true},
-    {"zfh", KVM, true},
-    {"zfhmin", KVM, true},
-    {"zba", SOFT | KVM, true},
-    {"zbb", SOFT | KVM, true},
-    {"zbc", KVM, true},
-    {"zbs", SOFT | KVM, true},
-    {"sstc", SOFT | KVM, true},
-    {"svade", SOFT, false},
-    {"svinval", SOFT | KVM, true},
-    {"svnapot", KVM, true},
-    {"svpbmt", KVM, true},
+    {"i", 5, true},
+    {"m", 6, true},
+    {"a", 0, true},
+    {"f", 3, true},
+    {"d", 2, true},
+    {"c", 1, true},
+    {"v", 15, false},
+    {"h", 4, false},
+    {"zicbom", 11, true},
+    {"zicbop", 71, false},
+    {"zicboz", 12, true},
+    {"ziccrse", 68, false},
+    {"zicntr", 19, true},
+    {"zicond", 24, false},
+    {"zicsr", 20, true},
+    {"zifencei", 21, true},
+    {"zihintntl", 48, false},
+    {"zihintpause", 10, false},
+    {"zihpm", 22, false},
+    {"zilsd", 76, false},
+    {"zimop", 55, false},
+    {"zaamo", 69, false},
+    {"zabha", 67, false},
+    {"zacas", 53, false},
+    {"zalasr", 77, false},
+    {"zalrsc", 70, false},
+    {"zawrs", 61, false},
+    {"zfa", 51, false},
+    {"zfbfmin", 72, false},
+    {"zfh", 46, false},
+    {"zfhmin", 47, false},
+    {"zca", 56, false},
+    {"zcb", 57, false},
+    {"zcd", 58, false},
+    {"zcf", 59, false},
+    {"zclsd", 75, false},
+    {"zcmop", 60, false},
+    {"zba", 17, true},
+    {"zbb", 13, true},
+    {"zbc", 25, false},
+    {"zbkb", 26, false},
+    {"zbkc", 27, false},
+    {"zbkx", 28, false},
+    {"zbs", 18, true},
+    {"zknd", 29, false},
+    {"zkne", 30, false},
+    {"zknh", 31, false},
+    {"zkr", 32, false},
+    {"zksed", 33, false},
+    {"zksh", 34, false},
+    {"zkt", 35, false},
+    {"ztso", 52, false},
+    {"zvbb", 36, false},
+    {"zvbc", 37, false},
+    {"zvfbfmin", 73, false},
+    {"zvfbfwma", 74, false},
+    {"zvfh", 49, false},
+    {"zvfhmin", 50, false},
+    {"zvkb", 38, false},
+    {"zvkg", 39, false},
+    {"zvkned", 40, false},
+    {"zvknha", 41, false},
+    {"zvknhb", 42, false},
+    {"zvksed", 43, false},
+    {"zvksh", 44, false},
+    {"zvkt", 45, false},
+    {"ssaia", 14, false},
+    {"sscofpmf", 54, false},
+    {"ssnpm", 63, false},
+    {"sstc", 8, true},
+    {"svade", 64, true},
+    {"svadu", 65, false},
+    {"svinval", 9, true},
+    {"svnapot", 16, false},
+    {"svpbmt", 7, false},
+    {"svvptc", 66, false},
+    {"smnpm", 62, false},
+    {"smstateen", 23, false},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
 /* --- both spellings (dt-bindings riscv/extensions.yaml) -------------------------------------- */
 
-static void add(struct isa *isa, const struct extension *e)
+/* It has no place in riscv,isa, where its absence says nothing. */
+static bool is_new(const char *name)
 {
-    const size_t len = strlen(e->name), used = strlen(isa->line);
+    return strcmp(name, "svade") == 0 || strcmp(name, "svadu") == 0;
+}
+
+static void add(struct isa *isa, const char *name)
+{
+    const size_t len = strlen(name), used = strlen(isa->line);
 
     if (isa->extensions_len + len + 1 > ISA_MOST || used + len + 2 > ISA_MOST)
         return;
-    memcpy(isa->extensions + isa->extensions_len, e->name, len + 1);
+    memcpy(isa->extensions + isa->extensions_len, name, len + 1);
     isa->extensions_len += len + 1;
-    if (e->old)
-        snprintf(isa->line + used, ISA_MOST - used, "%s%s", len > 1 ? "_" : "", e->name);
+    if (!is_new(name))
+        snprintf(isa->line + used, ISA_MOST - used, "%s%s", len > 1 ? "_" : "", name);
 }
 
 static void begin(struct isa *isa)
@@ -75,87 +127,59 @@ void isa_soft(struct isa *isa)
 {
     begin(isa);
     for (int i = 0; i < ROWS; i++)
-        if (rows[i].has & SOFT)
-            add(isa, &rows[i]);
+        if (rows[i].soft)
+            add(isa, rows[i].name);
     isa->cbom = isa->cboz = BLOCK;
     strcpy(isa->mmu, "riscv,sv57");
 }
 
-/* --- the host's ------------------------------------------------------------------------------ */
+/* --- a VM's ---------------------------------------------------------------------------------- */
 
-/* The first line of a file like "isa\t: rv64...": what stands behind the colon; or "". */
-static const char *line_of(const char *path, const char *key, char line[LINE])
+struct hart_regs {
+    isa_read *read;
+    void *user;
+};
+
+/* A register that this kernel does not know is `other`. */
+static uint64_t value_of(const struct hart_regs *h, uint32_t cls, uint32_t index, uint64_t other)
 {
-    FILE *f = fopen(path, "re");
-    const char *found = "";
+    uint64_t value;
 
-    while (f && *found == '\0' && fgets(line, LINE, f)) {
-        const size_t len = strcspn(line, "\t :");
-        const char *colon = strchr(line, ':');
-
-        line[strcspn(line, "\n")] = '\0';
-        if (colon && len == strlen(key) && strncmp(line, key, len) == 0)
-            found = colon + 1 + strspn(colon + 1, " ");
-    }
-    if (f)
-        fclose(f);
-    return found;
+    return h->read(h->user, cls << 24 | index << 8 | REG_BYTES, &value) == 0 ? value : other;
 }
 
-/* Is it in "rv64imafdch_zicsr_..."? The single letters end with the first underscore. */
-static bool has(const char *line, const char *name)
+static bool has(const struct hart_regs *h, const char *name)
 {
-    const size_t len = strlen(name), singles = strcspn(line, "_");
-
-    if (strncmp(line, "rv64", 4) != 0)
-        return false;
-    if (len == 1)
-        return memchr(line + 4, name[0], singles - 4) != NULL;
-    for (const char *p = line + singles; *p == '_'; p += 1 + strcspn(p + 1, "_"))
-        if (strncmp(p + 1, name, len) == 0 && (p[1 + len] == '_' || p[1 + len] == '\0'))
-            return true;
+    for (int i = 0; i < ROWS; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return value_of(h, HVCORE_REG_ISA, rows[i].number, 0) == 1;
     return false;
 }
 
-/* A number of one cell, or the low one of two; `other` if it is not there. */
-static uint32_t number(const char *tree, const char *name, uint32_t other)
+/* The block that an extension works on; the kernel names one even where the VM has it not. */
+static uint32_t block(const struct hart_regs *h, const char *name, uint32_t index)
 {
-    unsigned char bytes[2 * WORD];
-    char path[512];
-    size_t n;
-    FILE *f;
-
-    snprintf(path, sizeof path, "%s/%s", tree, name);
-    f = fopen(path, "re");
-    n = f ? fread(bytes, 1, sizeof bytes, f) : 0;
-    if (f)
-        fclose(f);
-    if (n < WORD)
-        return other;
-    const unsigned char *p = bytes + n - WORD;
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    return has(h, name) ? (uint32_t)value_of(h, HVCORE_REG_CONFIG, index, BLOCK) : 0;
 }
 
-void isa_from(struct isa *isa, const char *cpuinfo, const char *tree)
+/* satp.MODE (Priv. 12.1.11): 8 Sv39, 9 Sv48, 10 Sv57. */
+static const char *mmu(uint64_t mode)
 {
-    char line[LINE];
-    const char *found = line_of(cpuinfo, "isa", line);
+    return mode == 10 ? "riscv,sv57" : mode == 9 ? "riscv,sv48" : "riscv,sv39";
+}
+
+void isa_from(struct isa *isa, isa_read *read, void *user)
+{
+    const struct hart_regs h = {read, user};
 
     begin(isa);
     for (int i = 0; i < ROWS; i++)
-        if (rows[i].has & ALWAYS || (rows[i].has & KVM && has(found, rows[i].name)))
-            add(isa, &rows[i]);
-    if (has(found, "zicbom"))
-        isa->cbom = number(tree, "cpu@0/riscv,cbom-block-size", BLOCK);
-    if (has(found, "zicboz"))
-        isa->cboz = number(tree, "cpu@0/riscv,cboz-block-size", BLOCK);
-    isa->timebase = number(tree, "timebase-frequency", TIMEBASE);
-    found = line_of(cpuinfo, "mmu", line);
-    if (strcmp(found, "sv48") == 0 || strcmp(found, "sv57") == 0)
-        snprintf(isa->mmu, sizeof isa->mmu, "riscv,%.4s", found);
-}
-
-void isa_host(struct isa *isa)
-{
-    isa_from(isa, "/proc/cpuinfo", "/proc/device-tree/cpus");
+        if (value_of(&h, HVCORE_REG_ISA, rows[i].number, 0) == 1)
+            add(isa, rows[i].name);
+    isa->cbom = block(&h, "zicbom", HVCORE_REG_CONFIG_ZICBOM);
+    isa->cboz = block(&h, "zicboz", HVCORE_REG_CONFIG_ZICBOZ);
+    isa->cbop = block(&h, "zicbop", HVCORE_REG_CONFIG_ZICBOP);
+    isa->timebase =
+        (uint32_t)value_of(&h, HVCORE_REG_CONFIG, HVCORE_REG_CONFIG_TIMEBASE, TIMEBASE);
+    strcpy(isa->mmu, mmu(value_of(&h, HVCORE_REG_CONFIG, HVCORE_REG_CONFIG_SATP_MODE, 0)));
 }

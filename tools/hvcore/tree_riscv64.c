@@ -28,6 +28,7 @@ static void cpu(struct dt *w, const struct isa *isa, uint32_t hart)
     dt_bytes(w, "riscv,isa-extensions", isa->extensions, isa->extensions_len);
     block(w, "riscv,cbom-block-size", isa->cbom);
     block(w, "riscv,cboz-block-size", isa->cboz);
+    block(w, "riscv,cbop-block-size", isa->cbop);
     dt_text(w, "mmu-type", isa->mmu);
     dt_begin(w, "interrupt-controller");
     dt_cell(w, "#interrupt-cells", 1);

@@ -11,17 +11,18 @@
                 case hvcore.Mmio(write=True, addr=a, data=d): uart(a, d)
                 case hvcore.Shutdown(): break
 
-On a host with /dev/kvm, VM("x86_64", backend="kvm") and its kin run guests of the host's own
-architecture above Linux; exits, answers and callbacks are the same.
+On a host with /dev/kvm, VM(arch="x86_64", backend="kvm") and its kin run guests of the host's own
+architecture above Linux; exits, answers and callbacks are the same. A thread that runs such a guest
+has one signal blocked from then on: see Context and Vcpu.detach().
 
-Objects hold what they need: any order of going out of scope is right. A vCPU is run by one thread at
-a time; cancel() may be called by any. The interpreter's lock is released while a guest runs.
+Objects hold what they need: any order of going out of scope is right. A vCPU is run by one thread
+at a time; cancel() may be called by any. The interpreter's lock is released while a guest runs.
 """
 from ._context import Context, Memory, backends, version
 from ._errors import Error, PolicyError
-from ._exits import (Cancelled, Crash, CrashWhy, Deadline, Debug, DebugKind, Exit, FixupFailed, Halt,
-                     Hypercall, InsnLimit, MemoryFault, Mmio, Off, Pio, Reset, Shutdown, Stopped,
-                     Storm, Suspend, Sysreg, Trap, Wakeup)
+from ._exits import (Cancelled, Crash, CrashWhy, Deadline, Debug, DebugKind, Exit, FixupFailed,
+                     Halt, Hypercall, InsnLimit, MemoryFault, Mmio, Off, Pio, Reset, Shutdown,
+                     Stopped, Storm, Suspend, Sysreg, Trap, Wakeup)
 from ._machine import VM, Duty, MmioVerdict
 from ._policy import Enforcer, Policy, ReportItem, TrapDo
 from ._vcpu import Point, PointKind, Registers, Vcpu

@@ -67,7 +67,8 @@ def report_items(report: Any) -> list[ReportItem]:
     line = ffi.new("hvcore_report_item *")
     line.size = ffi.sizeof("hvcore_report_item")
     while lib.hvcore_report_item_get(report, len(items), line) == 0:
-        items.append(ReportItem(line.cls, ffi.string(line.cause).decode(), line.act, getattr(line, "as"),
-                                Enforcer(line.enforcer), line.rule, ffi.string(line.why).decode()))
+        items.append(ReportItem(line.cls, ffi.string(line.cause).decode(), line.act,
+                                getattr(line, "as"), Enforcer(line.enforcer), line.rule,
+                                ffi.string(line.why).decode()))
     lib.hvcore_report_free(report)
     return items

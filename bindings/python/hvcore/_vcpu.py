@@ -239,9 +239,9 @@ class Vcpu:
             self._token = token
 
     def detach(self) -> None:
-        """This thread will not run the vCPU again: on kvm it gets its signal mask back.
+        """Leave the thread that runs the vCPU: on kvm it gets its signal mask back.
 
-        Do it before starting programs that should not inherit a blocked signal.
+        Threads and programs that are started before inherit the blocked signal.
         """
         check(lib.hvcore_vcpu_detach(self._c))
 

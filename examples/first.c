@@ -30,6 +30,13 @@ static const uint32_t guest[] = {
         }                                                                                    \
     } while (0)
 
+/* Above a kernel (kvm) the pc of an exit may not be known: it would cost a system call. */
+static void print_pc(const hvcore_exit *e)
+{
+    if (e->have & HVCORE_HAVE_PC)
+        printf("pc %#" PRIx64 ": ", e->pc);
+}
+
 static int run(hvcore_vcpu *vcpu)
 {
     hvcore_error err = HVCORE_ERROR_INIT;
@@ -37,20 +44,19 @@ static int run(hvcore_vcpu *vcpu)
 
     for (;;) {
         TRY(hvcore_vcpu_run(vcpu, NULL, &e, &err));
+        print_pc(e);
         switch (e->reason) {
         case HVCORE_EXIT_MMIO: /* a store needs no answer; a load would */
-            printf("pc %#" PRIx64 ": %s of %u bytes at %#" PRIx64 ": '%c'\n", e->pc,
-                   e->u.mmio.write ? "store" : "load", e->u.mmio.width, e->u.mmio.addr,
-                   (char)e->u.mmio.data);
+            printf("%s of %u bytes at %#" PRIx64 ": '%c'\n", e->u.mmio.write ? "store" : "load",
+                   e->u.mmio.width, e->u.mmio.addr, (char)e->u.mmio.data);
             if (e->flags & HVCORE_EXIT_NEEDS_COMPLETION)
                 TRY(hvcore_vcpu_complete(vcpu, &(uint64_t){0}, 1));
             break;
         case HVCORE_EXIT_SHUTDOWN:
-            printf("pc %#" PRIx64 ": the guest switches off, reason %u\n", e->pc,
-                   e->u.reset.reason);
+            printf("the guest switches off, reason %u\n", e->u.reset.reason);
             return 0;
         default:
-            printf("pc %#" PRIx64 ": %s\n", e->pc, hvcore_exit_reason_name(e->reason));
+            puts(hvcore_exit_reason_name(e->reason));
             return 1;
         }
     }

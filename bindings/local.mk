@@ -32,7 +32,7 @@ $(python_built): $(python_extension) $(python_modules)
 
 check-python: python
 	PYTHONPATH=$(abs_builddir)/python PYTHONDONTWRITEBYTECODE=1 \
-		$(PYTHON_CFFI) -m pytest -q -p no:cacheprovider $(srcdir)/tests/python
+		$(PYTHON_CFFI) -m pytest -q -rs -p no:cacheprovider $(srcdir)/tests/python
 
 EXTRA_DIST += bindings/python/build.py $(python_modules) tests/python
 CLEANFILES += python/_hvcore.c $(python_extension) $(python_built) $(python_modules:bindings/%=%)

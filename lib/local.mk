@@ -40,11 +40,8 @@ walk_sources = \
 	lib/walk/riscv64_stage.c \
 	lib/walk/riscv64_stage.h
 arch_sources = \
-	lib/arch/arm64_regs.c \
-	lib/arch/regs.h \
 	lib/arch/riscv64.c \
-	lib/arch/riscv64.h \
-	lib/arch/x86_64_regs.c
+	lib/arch/riscv64.h
 firmware_sources = \
 	lib/firmware/sbi.c \
 	lib/firmware/sbi_apf.c \
@@ -63,7 +60,11 @@ policy_sources = \
 	lib/policy/rule.c
 
 # --- freestanding rooms -----------------------------------------------------------------------------
+# Names of registers that only a kernel has are not for the units.
 core_sources = \
+	lib/arch/arm64_regs.c \
+	lib/arch/regs.h \
+	lib/arch/x86_64_regs.c \
 	lib/core/core.h \
 	lib/core/ctx.c \
 	lib/core/error.c \

@@ -20,6 +20,7 @@ enum {
     LEAST = 64,
     FRAME = 0x10000, /* of a GICv3 */
     FRAME_V2 = 0x1000,
+    MAINTENANCE = 25, /* INTID that BSA has for it (DEN0094): PPI 9 */
 };
 
 /* The two places of a controller: the distributor's, and that of what the vCPUs have. */
@@ -115,9 +116,23 @@ static int set_lines(int fd, const struct gic *g, uint32_t lines, hvcore_error *
                            : hvc_kvm_fail(err, "KVM_DEV_ARM_VGIC_GRP_NR_IRQS");
 }
 
-static int set_up(int fd, const struct gic *g, const hvcore_irqchip_opts *o, hvcore_error *err)
+/* For a guest with an EL2. A kernel without the attribute (before 6.16) has no such guests. */
+static int set_maintenance(int fd, hvcore_error *err)
 {
+    const uint32_t intid = MAINTENANCE;
+    if (hvc_kvm_attr(fd, HVC_KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ, 0, &intid) == 0 || errno == ENXIO) {
+        return 0;
+    }
+    return hvc_kvm_fail(err, "KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ");
+}
+
+static int set_up(const bk_vm *vm, int fd, const hvcore_irqchip_opts *o, hvcore_error *err)
+{
+    const struct gic *g = &gics[o->kind];
     int rc = set_lines(fd, g, o->lines, err);
+    if (!rc && vm->arch.el2 && o->kind == HVCORE_IRQCHIP_GICV3) {
+        rc = set_maintenance(fd, err);
+    }
     if (rc) {
         return rc;
     }
@@ -163,7 +178,7 @@ int hvc_kvm_arch_irqchip(bk_vm *vm, const hvcore_irqchip_opts *opts, hvcore_erro
     if (rc) {
         return rc;
     }
-    rc = set_up(fd, g, opts, err);
+    rc = set_up(vm, fd, opts, err);
     close(fd); /* it lives as long as the VM */
     return rc;
 }

@@ -3,18 +3,18 @@
  * KVM_RUN, and how others end it.
  *
  * A kick stores immediate_exit, which ends a KVM_RUN that has not entered the guest yet, and sends
- * the VM's signal, which ends one that has. The signal needs no handler: the thread keeps it blocked
- * (from its first run on, until hvcore_vcpu_detach), and KVM_SET_SIGNAL_MASK opens it inside KVM_RUN
- * alone; sigtimedwait() then takes it away. A deadline is a timer of the thread that sends the same
- * signal: while it is blocked it stays pending, so it is not lost between the look at the clock and
- * KVM_RUN.
+ * the VM's signal, which ends one that has. The signal needs no handler: the thread keeps it
+ * blocked (from its first run on, until hvcore_vcpu_detach), and KVM_SET_SIGNAL_MASK opens it
+ * inside KVM_RUN alone; sigtimedwait() then takes it away. A deadline is a timer of the thread that
+ * sends the same signal: while it is blocked it stays pending, so it is not lost between the look
+ * at the clock and KVM_RUN.
  *
  * With HVCORE_CTX_KICK_HANDLED the caller has a handler. Then a signal of the timer may be handled
  * just before KVM_RUN; the timer therefore repeats until it is stopped.
  *
- * gate: a kick counts itself in, looks whether the thread is inside, signals, and counts itself out.
- * The owner leaves, waits until all who were counted in are out (microseconds), and so knows whether
- * a signal is there for it; none comes later.
+ * gate: a kick counts itself in, looks whether the thread is inside, signals, and counts itself
+ * out. The owner leaves, waits until all who were counted in are out (microseconds), and so knows
+ * whether a signal is there for it; none comes later.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -39,7 +39,7 @@ static bool is_me(const hvc_kvm_thread *t)
     return t->tid == me.id.tid && t->since == me.id.since;
 }
 
-/* ---- kick --------------------------------------------------------------------------------------- */
+/* ---- kick ------------------------------------------------------------------------------------ */
 
 /* Signal handlers call this: it must not disturb errno. */
 void hvc_kvm_kick(bk_vcpu *v)
@@ -76,7 +76,7 @@ static bool go_out(bk_vcpu *v, bool *kicked)
     return seen && atomic_fetch_and(&v->gate, ~(uint32_t)HVC_KVM_SENT) & HVC_KVM_SENT;
 }
 
-/* ---- the thread's signals ------------------------------------------------------------------------ */
+/* ---- the thread's signals -------------------------------------------------------------------- */
 
 static void eat(const bk_vm *vm)
 {
@@ -158,7 +158,7 @@ static int adopt(bk_vcpu *v)
     return is_me(&v->mask_of) ? 0 : open_inside(v);
 }
 
-/* ---- deadline ------------------------------------------------------------------------------------ */
+/* ---- deadline -------------------------------------------------------------------------------- */
 
 void hvc_kvm_timer_drop(bk_vcpu *v)
 {
@@ -211,13 +211,13 @@ static int arm(bk_vcpu *v, uint64_t deadline_ns)
     return rc && v->vm->pid != getpid() ? 0 : rc;
 }
 
-/* ---- KVM_RUN ------------------------------------------------------------------------------------- */
+/* ---- KVM_RUN --------------------------------------------------------------------------------- */
 
 /*
- * KVM_RUN ended with errno, and nobody had asked for it. Signals of the host do that: their handlers
- * run, and the guest goes on. One that the thread has blocked since its mask went to the kernel would
- * end each KVM_RUN from now on, so the mask is looked at again; and if so many end in so short a time
- * that the guest cannot run between, that is said.
+ * KVM_RUN ended with errno, and nobody had asked for it. Signals of the host do that: their
+ * handlers run, and the guest goes on. One that the thread has blocked since its mask went to the
+ * kernel would end each KVM_RUN from now on, so the mask is looked at again; and if so many end in
+ * so short a time that the guest cannot run between, that is said.
  */
 static int for_nothing(bk_vcpu *v, hvcore_event *event)
 {

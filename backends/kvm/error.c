@@ -69,6 +69,7 @@ static const struct advice {
     {"open of /dev/kvm", ENODEV,
      "The hardware has no virtualization, or another hypervisor uses it"},
     {"open of /dev/kvm", EBUSY, "Another hypervisor uses the processor's virtualization"},
+    {"KVM_GET_API_VERSION", ENOTTY, "/dev/kvm is another device, or no device at all"},
     {"KVM_CREATE_VM", EBUSY, "Another hypervisor uses the processor's virtualization"},
     {"KVM_CREATE_VM", EINVAL, "The kernel does not make VMs of this kind"},
     {"KVM_CREATE_VCPU", EBUSY, "Make all vCPUs before the interrupt controller"},

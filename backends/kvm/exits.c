@@ -83,8 +83,8 @@ static int on_shutdown(bk_vcpu *v, hvcore_event *event)
 
 static int on_fail_entry(bk_vcpu *v, hvcore_event *event)
 {
-    return crash(v, event, HVCORE_CRASH_ENTRY, 2,
-                 v->run->fail_entry.hardware_entry_failure_reason, v->run->fail_entry.cpu);
+    return crash(v, event, HVCORE_CRASH_ENTRY, 2, v->run->fail_entry.hardware_entry_failure_reason,
+                 v->run->fail_entry.cpu);
 }
 
 static int on_internal_error(bk_vcpu *v, hvcore_event *event)

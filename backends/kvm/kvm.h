@@ -92,17 +92,17 @@ struct hvcore_bk_vcpu {
     timer_t timer;
     uint64_t timer_ns; /* what it is set to; 0: it is not */
 
-    uint32_t unread;    /* 1: settle() has brought a new exit that enter() has not looked at */
-    uint32_t busy;      /* KVM_RUNs in a row that ended for nothing */
+    uint32_t unread; /* 1: settle() has brought a new exit that enter() has not looked at */
+    uint32_t busy;   /* KVM_RUNs in a row that ended for nothing */
     uint64_t busy_since;
-    uint32_t mmio_at;   /* of an MMIO exit: bytes that enter() has handed out */
+    uint32_t mmio_at; /* of an MMIO exit: bytes that enter() has handed out */
     hvcore_bk_exit last;
     const char *failed; /* the call that failed last */
     int failed_errno;
     hvc_kvm_arch_vcpu arch;
 };
 
-/* ---- error.c ----------------------------------------------------------------------------------- */
+/* ---- error.c --------------------------------------------------------------------------------- */
 
 /* ioctl that an ordinary signal does not end (bounded); -1 and errno. */
 int hvc_kvm_ioctl(int fd, unsigned long request, void *arg);
@@ -120,14 +120,14 @@ int hvc_kvm_failed(bk_vcpu *v, const char *name);
 void hvc_kvm_why(bk_vcpu *v, hvcore_error *err);
 /* The value of a capability of the VM (sys: of the system); 0: the kernel lacks it. */
 int hvc_kvm_cap(int fd, int cap);
-/* The same where it matters that the kernel cannot be asked (after fork): -HVCORE_E_*, fills err. */
+/* The same where it matters that the kernel cannot be asked: -HVCORE_E_*, fills err. */
 int hvc_kvm_ask(int fd, int cap, hvcore_error *err);
 /* KVM_ENABLE_CAP on a VM or vCPU with one argument; -1 and errno. */
 int hvc_kvm_enable(int fd, uint32_t cap, uint64_t arg);
 /* Device attributes (KVM_SET_DEVICE_ATTR); `value` is the address of the data. -1 and errno. */
 int hvc_kvm_attr(int fd, uint32_t group, uint64_t attr, const void *value);
 
-/* ---- the parts --------------------------------------------------------------------------------- */
+/* ---- the parts ------------------------------------------------------------------------------- */
 
 int hvc_kvm_open(hvcore_error *err); /* /dev/kvm, checked; the descriptor or -HVCORE_E_* */
 int hvc_kvm_vm_create(const hvcore_vm_opts *opts, const hvcore_ctx_opts *ctx, bk_vm **vm,
@@ -182,7 +182,7 @@ int hvc_kvm_duty(bk_vm *vm, uint32_t duty, hvcore_duty_info *info, hvcore_error 
 /* Any vCPU of the VM; NULL: there is none. */
 bk_vcpu *hvc_kvm_some_vcpu(bk_vm *vm);
 
-/* ---- what an architecture defines -------------------------------------------------------------- */
+/* ---- what an architecture defines ------------------------------------------------------------ */
 
 /* HVCORE_CAP_* beside the common ones, and info's other fields. `sys`: /dev/kvm. */
 void hvc_kvm_arch_info(int sys, hvcore_backend_info *info);

@@ -24,6 +24,7 @@
     X(CAP_ARM_EL2_E2H0, 241)                  /* 6.16, arm64 */   \
     X(CAP_RISCV_MP_STATE_RESET, 242)          /* 6.16, riscv64 */ \
     X(CAP_ARM_SEA_TO_USER, 245)               /* 7.0, arm64 */    \
+    X(DEV_ARM_VGIC_GRP_MAINT_IRQ, 9)          /* 6.16, arm64 */   \
     X(EXIT_MEMORY_FAULT, 39)                  /* 6.8 */           \
     X(EXIT_ARM_SEA, 41)                       /* 7.0, arm64 */    \
     X(EXIT_ARM_LDST64B, 42)                   /* 7.1, arm64 */

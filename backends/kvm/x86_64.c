@@ -8,7 +8,7 @@
 #include "backends/kvm/kvm.h"
 #include "lib/host/mem.h"
 
-/* ---- VM ----------------------------------------------------------------------------------------- */
+/* ---- VM -------------------------------------------------------------------------------------- */
 
 void hvc_kvm_arch_info(int sys, hvcore_backend_info *info)
 {
@@ -51,7 +51,7 @@ int hvc_kvm_arch_vm_init(bk_vm *vm, const hvcore_vm_opts *opts, hvcore_error *er
     return 0;
 }
 
-/* ---- CPUID -------------------------------------------------------------------------------------- */
+/* ---- CPUID ----------------------------------------------------------------------------------- */
 
 static size_t cpuid_bytes(uint32_t n)
 {
@@ -126,7 +126,7 @@ int hvc_kvm_arch_vcpu_init(bk_vcpu *v, uint32_t flags, hvcore_error *err)
     return 0;
 }
 
-/* ---- interrupts without the kernel's APIC ------------------------------------------------------- */
+/* ---- interrupts without the kernel's APIC ---------------------------------------------------- */
 
 enum { VECTORS = 256 };
 
@@ -166,15 +166,18 @@ static int highest(bk_vcpu *v)
  */
 static int step_from_here(bk_vcpu *v)
 {
-    if (!(v->arch.debug.control & KVM_GUESTDBG_SINGLESTEP) || !v->run->kvm_dirty_regs) {
+    if (!(v->arch.debug.control & KVM_GUESTDBG_SINGLESTEP) || !v->arch.moved) {
         return 0;
     }
     int rc = hvc_kvm_x86_64_regs_flush(v);
-    if (!rc && hvc_kvm_ioctl(v->fd, KVM_SET_GUEST_DEBUG, &v->arch.debug) < 0) {
-        rc = hvc_kvm_failed(v, "KVM_SET_GUEST_DEBUG");
-        v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS; /* again the next time */
+    if (rc) {
+        return rc;
     }
-    return rc;
+    if (hvc_kvm_ioctl(v->fd, KVM_SET_GUEST_DEBUG, &v->arch.debug) < 0) {
+        return hvc_kvm_failed(v, "KVM_SET_GUEST_DEBUG");
+    }
+    v->arch.moved = 0;
+    return 0;
 }
 
 int hvc_kvm_arch_enter(bk_vcpu *v)
@@ -243,7 +246,7 @@ bool hvc_kvm_arch_is_line(const bk_vm *vm, uint32_t line)
     return line < vm->lines;
 }
 
-/* ---- exits -------------------------------------------------------------------------------------- */
+/* ---- exits ----------------------------------------------------------------------------------- */
 
 void hvc_kvm_arch_seen(bk_vcpu *v, hvcore_event *event)
 {

@@ -14,10 +14,11 @@ typedef struct hvc_kvm_arch_vm {
 } hvc_kvm_arch_vm;
 
 typedef struct hvc_kvm_arch_vcpu {
-    uint32_t have;             /* KVM_SYNC_X86_*: parts of kvm_run.s.regs that are the guest's */
-    uint32_t unasked;          /* exits since a segment or control register was asked for */
-    uint32_t io_index;         /* of an IO exit: items that enter() has handed out */
+    uint32_t have;     /* KVM_SYNC_X86_*: parts of kvm_run.s.regs that are the guest's */
+    uint32_t unasked;  /* exits since a segment or control register was asked for */
+    uint32_t io_index; /* of an IO exit: items that enter() has handed out */
     struct kvm_guest_debug debug;
+    uint32_t moved; /* 1: registers have been set since the kernel was told of `debug` */
     _Atomic uint64_t vector[4]; /* interrupts that wait for the guest, without the kernel's APIC */
 } hvc_kvm_arch_vcpu;
 

@@ -6,7 +6,7 @@
  */
 #include "backends/kvm/kvm.h"
 
-/* ---- exceptions --------------------------------------------------------------------------------- */
+/* ---- exceptions ------------------------------------------------------------------------------ */
 
 /* Vectors with an error code (SDM volume 3, table 7-1). */
 static bool has_error_code(uint64_t vector)
@@ -42,7 +42,7 @@ int hvc_kvm_arch_inject(bk_vcpu *v, const hvcore_inject *what, hvcore_error *err
                : 0;
 }
 
-/* ---- debugging ---------------------------------------------------------------------------------- */
+/* ---- debugging ------------------------------------------------------------------------------- */
 
 /* DR7 (SDM volume 3, 18.2.4): 0 execute, 1 write, 3 access; lengths 1, 2, 8, 4 as 0 to 3. */
 static int add_point(struct kvm_guest_debug *d, uint32_t i, const hvcore_debug_point *p)
@@ -89,5 +89,6 @@ int hvc_kvm_arch_debug(bk_vcpu *v, const hvcore_debug_opts *o, hvcore_error *err
         return hvc_kvm_fail(err, "KVM_SET_GUEST_DEBUG");
     }
     v->arch.debug = d;
+    v->arch.moved = 0;
     return 0;
 }

@@ -63,6 +63,7 @@ void hvc_kvm_x86_64_regs_enter(bk_vcpu *v)
 /* The part has been changed: the kernel takes it at the next KVM_RUN, or now. */
 static int changed(bk_vcpu *v, const part *p)
 {
+    v->arch.moved = 1;
     if (v->vm->arch.sync & p->bit) {
         v->run->kvm_dirty_regs |= p->bit;
         return 0;

@@ -151,7 +151,7 @@ static int exists(hvcore_error *err)
                     "The VM has an interrupt controller already.");
 }
 
-/* Guest-physical addresses that a kernel's controller takes: `cpu` bytes for each vCPU if `each`. */
+/* Addresses that a kernel's controller takes: `cpu` bytes for each vCPU if `each`. */
 static const struct place {
     uint32_t len, cpu, each;
 } places[] = {

@@ -306,7 +306,7 @@ int hvcore_regs_set(hvcore_vcpu *v, const hvcore_reg *regs, const uint64_t *valu
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* Those of an architecture whose registers a kernel has; none for riscv64, where a row says more. */
+/* Those of an architecture whose registers a kernel has; for riscv64 a row says more. */
 static const hvc_reg_name *names_of(uint32_t arch, uint32_t *count)
 {
     *count = arch == HVCORE_ARCH_X86_64  ? hvc_x86_64_reg_count

@@ -86,50 +86,59 @@ def test_dtc_has_nothing_to_say(tmp_path, args):
     assert result.stderr == ""
 
 
-# --- riscv64: what a guest of a host's kernel is told of its harts --------------------------------
+# --- riscv64: what a guest on kvm is told of its harts: registers of the VM ----------------------
 
 
-ALWAYS = "i m a f d c zicntr zicsr zifencei".split()
+CONFIG, ISA = 7, 8  # HVCORE_REG_*
+BASE = {(ISA, n): 1 for n in (0, 1, 2, 3, 5, 6)}  # KVM_RISCV_ISA_EXT_A, C, D, F, I, M
+BASE_NAMES = "i m a f d c zicntr zicsr zifencei".split()
 
 
-def harts_on(folder, isa, mmu="sv48", cells=None):
-    cpuinfo, host = folder / "cpuinfo", folder / "cpus"
-    cpuinfo.write_text(f"processor\t: 0\nhart\t\t: 0\nisa\t\t: {isa}\nmmu\t\t: {mmu}\n\n"
-                       f"processor\t: 1\nisa\t\t: rv64i\nmmu\t\t: bare\n", encoding="ascii")
-    (host / "cpu@0").mkdir(parents=True, exist_ok=True)
-    for name, value in (cells or {}).items():
-        (host / name).write_bytes(value)
-    return tree(folder, "riscv64", 2, cpuinfo, host)
+def harts_of(folder, registers):
+    args = [f"{cls}:{index}={value}" for (cls, index), value in registers.items()]
+    return tree(folder, "riscv64", 2, *args)
 
 
-def test_what_the_host_has(tmp_path):
-    found = harts_on(tmp_path, "rv64imafdch_zicbom_zicboz_zicntr_zicsr_zihintpause_zba_zbb_sstc"
-                               "_svinval_svnapot_svpbmt",
-                     cells={"timebase-frequency": bytes([0, 15, 66, 64]),
-                            "cpu@0/riscv,cbom-block-size": bytes([0, 0, 0, 128])})
+def test_what_the_vm_has(tmp_path):
+    """Numbers of Linux, arch/riscv/include/uapi/asm/kvm.h; a 0 is one that was switched off."""
+    numbers = {7: "svpbmt", 8: "sstc", 10: "zihintpause", 11: "zicbom", 12: "zicboz", 13: "zbb",
+               14: "ssaia", 15: "v", 17: "zba", 19: "zicntr", 20: "zicsr", 21: "zifencei",
+               53: "zacas", 65: "svadu", 71: "zicbop", 77: "zalasr"}
+    off = {(ISA, 9): 0, (ISA, 16): 0, (ISA, 4): 0}
+    config = {(CONFIG, 1): 1000000, (CONFIG, 2): 128, (CONFIG, 4): 32, (CONFIG, 5): 9}
+    found = harts_of(tmp_path, {**BASE, **{(ISA, n): 1 for n in numbers}, **off, **config})
     cpu = found["/cpus/cpu@1"]
     extensions = fdt.texts(cpu["riscv,isa-extensions"])
-    assert set(extensions) == {*ALWAYS, "zicbom", "zicboz", "zihintpause", "zba", "zbb", "sstc",
-                               "svinval", "svnapot", "svpbmt"}
+    assert set(extensions) == {*"imafdc", *numbers.values()}
+    assert len(extensions) == 6 + len(numbers)
     base, *rest = fdt.texts(cpu["riscv,isa"])[0].split("_")
-    assert base == "rv64imafdc" and rest == [e for e in extensions if len(e) > 1]
-    assert fdt.cells(cpu["riscv,cbom-block-size"]) == (128,)
-    assert fdt.cells(cpu["riscv,cboz-block-size"]) == (64,)
+    assert base == "rv64imafdcv"
+    assert rest == [e for e in extensions if len(e) > 1 and e != "svadu"]
+    blocks = [fdt.cells(cpu[f"riscv,cbo{c}-block-size"]) for c in "mzp"]
+    assert blocks == [(128,), (64,), (32,)]
     assert fdt.texts(cpu["mmu-type"]) == ["riscv,sv48"]
     assert fdt.cells(found["/cpus"]["timebase-frequency"]) == (1000000,)
 
 
-def test_a_frequency_of_two_cells(tmp_path):
-    cells = {"timebase-frequency": bytes([0, 0, 0, 0, 1, 0, 0, 0])}
-    found = harts_on(tmp_path, "rv64imafdc", cells=cells)
-    assert fdt.cells(found["/cpus"]["timebase-frequency"]) == (1 << 24,)
-
-
-@pytest.mark.parametrize("isa", ["", "rv64", "rv32imafdc_zba_sstc", "rv64imafdc_zbax_xzba_v_zvbb"])
-def test_what_it_does_not_say_it_has_not(tmp_path, isa):
-    found = harts_on(tmp_path, isa, mmu="bare")
+def test_all_that_linux_has_numbers_for_fit(tmp_path):
+    found = harts_of(tmp_path, {(ISA, n): 1 for n in range(100)})
     cpu = found["/cpus/cpu@0"]
-    assert fdt.texts(cpu["riscv,isa-extensions"]) == ALWAYS
-    assert "riscv,cbom-block-size" not in cpu and "riscv,cboz-block-size" not in cpu
+    extensions = fdt.texts(cpu["riscv,isa-extensions"])
+    assert len(extensions) == len(set(extensions)) == 78 and extensions[-1] == "smstateen"
+    assert fdt.texts(cpu["riscv,isa"])[0].endswith("_smstateen")
+
+
+@pytest.mark.parametrize("mode, name", [(8, "sv39"), (9, "sv48"), (10, "sv57")])
+def test_the_largest_table(tmp_path, mode, name):
+    found = harts_of(tmp_path, {(CONFIG, 5): mode})
+    assert fdt.texts(found["/cpus/cpu@0"]["mmu-type"]) == [f"riscv,{name}"]
+
+
+def test_a_kernel_that_has_no_such_registers(tmp_path):
+    """Blocks of extensions that the VM has not are not told; those of Linux 6.1's harts are."""
+    found = harts_of(tmp_path, {**BASE, (CONFIG, 2): 64, (CONFIG, 3): 64})
+    cpu = found["/cpus/cpu@0"]
+    assert fdt.texts(cpu["riscv,isa-extensions"]) == BASE_NAMES
+    assert not [name for name in cpu if name.endswith("-block-size")]
     assert fdt.texts(cpu["mmu-type"]) == ["riscv,sv39"]
     assert fdt.cells(found["/cpus"]["timebase-frequency"]) == (10000000,)

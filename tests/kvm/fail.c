@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Failure injection on kvm: the n-th system call, or allocation, of a library call fails, for n = 0,
- * 1, ... until the call succeeds, with each of four errnos. A call that fails says so: a code, a
- * sentence with the system call and the errno, sys_errno. It leaks nothing and changes nothing, works
- * when it is made again, and the guest comes to its end with the right results.
+ * Failure injection on kvm: the n-th system call, or allocation, of a library call fails, for n =
+ * 0, 1, ... until the call succeeds, with each of four errnos. A call that fails says so: a code, a
+ * sentence with the system call and the errno, sys_errno. It leaks nothing and changes nothing,
+ * works when it is made again, and the guest comes to its end with the right results.
  *
- * The program is linked with --wrap: what the static library calls comes through here. Failures that
- * the library does without are listed (tolerated).
+ * The program is linked with --wrap: what the static library calls comes through here. Failures
+ * that the library does without are listed (tolerated).
  *
  *     fail [ERRNOS]        so many errnos for each system call (4)
  */
@@ -35,7 +35,7 @@ int main(void)
 #include <time.h>
 #include <unistd.h>
 
-/* --- the shim ----------------------------------------------------------------------------------- */
+/* --- the shim --------------------------------------------------------------------------------- */
 
 static struct {
     bool armed;
@@ -216,7 +216,7 @@ WRAP(int, ioctl, int fd, unsigned long request, ...)
 
 static int fd = -1, fd2 = -1; /* eventfds of a call */
 
-/* --- the calls -------------------------------------------------------------------------------------- */
+/* --- the calls -------------------------------------------------------------------------------- */
 
 static bool is_tolerated(void);
 
@@ -636,7 +636,7 @@ static int call_detach(hvcore_error *e)
     return rc;
 }
 
-/* --- the table ---------------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static const struct row {
     const char *name;
@@ -713,7 +713,7 @@ static bool is_tolerated(void)
     return false;
 }
 
-/* --- the test ------------------------------------------------------------------------------------------ */
+/* --- the test --------------------------------------------------------------------------------- */
 
 static long descriptors(void)
 {
@@ -751,7 +751,7 @@ static bool once(const struct row *row, long n, int with)
 {
     hvcore_error e = HVCORE_ERROR_INIT, again = HVCORE_ERROR_INIT;
     unsigned bad = check_now.bad;
-    long live = shim.live, fds = descriptors();
+    long fds = descriptors(), live = shim.live; /* a static C library's free() is wrapped, too */
     int rc;
 
     up(row->how);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hosts that are against us: no /dev/kvm, kernels that lack something or answer what no table knows,
- * calls that signals interrupt, numbers at their bounds, forks, limits. Each is a named error or a
- * named exit, never a hang, and the VM goes on.
+ * Hosts that are against us: no /dev/kvm, kernels that lack something or answer what no table
+ * knows, calls that signals interrupt, numbers at their bounds, forks, limits. Each is a named
+ * error or a named exit, never a hang, and the VM goes on.
  *
- * The program is linked with --wrap: open, ioctl and mmap of the static library come through here. A
- * kernel that does not exist is made of the real one: KVM_RUN fills struct kvm_run as it would.
+ * The program is linked with --wrap: open, ioctl and mmap of the static library come through here.
+ * A kernel that does not exist is made of the real one: KVM_RUN fills struct kvm_run as it would.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -37,7 +37,7 @@ int main(void)
 
 enum { MEMORY_FAULT = 39, EVERY = 1 << 30, TRIES = 64, UNION = 32 };
 
-/* --- the kernel that is played --------------------------------------------------------------------- */
+/* --- the kernel that is played ---------------------------------------------------------------- */
 
 static struct {
     int open_error;                  /* of /dev/kvm; 0: it opens */
@@ -118,7 +118,7 @@ WRAP(int, ioctl, int fd, unsigned long request, ...)
     return value >= 0 ? value : __real_ioctl(fd, request, arg);
 }
 
-/* --- small things ------------------------------------------------------------------------------------ */
+/* --- small things ----------------------------------------------------------------------------- */
 
 static hvcore_error e;
 
@@ -172,7 +172,7 @@ static uint16_t count(void)
     return n;
 }
 
-/* --- no KVM ---------------------------------------------------------------------------------------------- */
+/* --- no KVM ----------------------------------------------------------------------------------- */
 
 static void no_kvm(void)
 {
@@ -301,7 +301,7 @@ static void other_version(void)
     hvcore_ctx_unref(g.ctx);
 }
 
-/* --- kernels that lack something -------------------------------------------------------------------------- */
+/* --- kernels that lack something -------------------------------------------------------------- */
 
 static void lacking(int cap, int rc, const char *name)
 {
@@ -388,7 +388,7 @@ static void no_function(void)
     down();
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------------ */
+/* --- numbers ---------------------------------------------------------------------------------- */
 
 static void overlaps(void)
 {
@@ -577,7 +577,7 @@ static void aliases(void)
     down();
 }
 
-/* --- fork ------------------------------------------------------------------------------------------------------- */
+/* --- fork ------------------------------------------------------------------------------------- */
 
 static void *cancel_soon(void *vcpu)
 {
@@ -637,7 +637,7 @@ static void forked(void)
     down();
 }
 
-/* --- KVM_RUN says ------------------------------------------------------------------------------------------------ */
+/* --- KVM_RUN says ----------------------------------------------------------------------------- */
 
 static struct {
     uint32_t reason;
@@ -914,7 +914,7 @@ static void fault_after_store(void)
     down();
 }
 
-/* --- memory goes below a running guest ----------------------------------------------------------------------------- */
+/* --- memory goes below a running guest -------------------------------------------------------- */
 
 static void *take_away(void *at)
 {
@@ -960,7 +960,7 @@ static void memory_goes(void)
     munmap(host, 4 * PAGE);
 }
 
-/* --- threads ------------------------------------------------------------------------------------------------------- */
+/* --- threads ---------------------------------------------------------------------------------- */
 
 static void *spins(void *exit)
 {
@@ -1094,7 +1094,7 @@ static void masks(void)
     down();
 }
 
-/* --- signals -------------------------------------------------------------------------------------------------------- */
+/* --- signals ---------------------------------------------------------------------------------- */
 
 static void interrupted_calls(void)
 {
@@ -1205,8 +1205,8 @@ static void rewind_worker(void)
     set(HVCORE_REG_X86_64_RIP, CODE);
 }
 
-/* Real signals, as fast as the host's timer makes them: nothing is lost, the guest gets on. Making a
- * VM may take longer than the time between two: it says so then, or is done. */
+/* Real signals, as fast as the host's timer makes them: nothing is lost, the guest gets on. Making
+ * a VM may take longer than the time between two: it says so then, or is done. */
 static void storm(void)
 {
     uint64_t until = hvcore_clock_ns() + UINT64_C(1000000000);
@@ -1235,7 +1235,7 @@ static void storm(void)
     CHECK(signals > 1000 && rounds > 5);
 }
 
-/* A signal that the thread has blocked since its first run ends each KVM_RUN: the mask is renewed. */
+/* A signal blocked by the thread since its first run ends each KVM_RUN: the mask is renewed. */
 static void blocked_later(void)
 {
     up(0);

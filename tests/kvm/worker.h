@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest on x86_64 that adds up what it is given, by ports and by MMIO, and tells the sum: whatever
- * was lost, doubled or made up on the way shows. It begins at the reset vector, so nothing has to be
- * set before its first run. Beside it a guest that looks at each page (prober).
+ * A guest on x86_64 that adds up what it is given, by ports and by MMIO, and tells the sum:
+ * whatever was lost, doubled or made up on the way shows. It begins at the reset vector, so nothing
+ * has to be set before its first run. Beside it a guest that looks at each page (prober).
  */
 #ifndef HVC_TESTS_KVM_WORKER_H
 #define HVC_TESTS_KVM_WORKER_H

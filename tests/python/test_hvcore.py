@@ -112,6 +112,21 @@ def test_what_only_a_kernel_does(machine):
     assert machine.backend["name"] == "bare"
 
 
+def test_registers_that_a_guest_lacks(machine):
+    """Without F and D, which VM() always gives."""
+    opts, out = ffi.new("hvcore_vm_opts *"), ffi.new("hvcore_vm **")
+    opts.size, opts.arch = ffi.sizeof("hvcore_vm_opts"), lib.HVCORE_ARCH_RISCV64
+    opts.isa = lib.HVCORE_RISCV64_ISA_BASE
+    backend = ffi.new("char[]", b"bare")
+    opts.backend = backend
+    assert lib.hvcore_vm_create(hvcore.Context()._c, opts, out, ffi.NULL) == 0
+    full = set(machine.vcpu(0).regs)
+    machine._c = ffi.gc(out[0], lib.hvcore_vm_unref)
+    less = machine.vcpu(0).regs
+    assert full - set(less) == {"fcsr"} | {f"f{n}" for n in range(32)}
+    assert "f0" not in less and "a0" in less and len(less) == len(full) - 33
+
+
 def test_interrupts(machine):
     machine.irqchip("plic", 8, gpa=0x0C00_0000)
     machine.irq(3, 1)
@@ -197,7 +212,8 @@ def test_console_and_shutdown(machine):
 def test_hypercall(machine):
     cpu = boot(machine, ECALL, SPIN, a7=0x0900_0000, a6=3, a0=41)
     call = cpu.run(1.0)
-    assert isinstance(call, hvcore.Hypercall) and (call.nr, call.fid, call.args[0]) == (0x900_0000, 3, 41)
+    assert isinstance(call, hvcore.Hypercall)
+    assert (call.nr, call.fid, call.args[0]) == (0x900_0000, 3, 41)
     cpu.complete(0, 42)
     assert (cpu.regs["a0"], cpu.regs["a1"], cpu.regs["pc"]) == (0, 42, RAM + 4)
 

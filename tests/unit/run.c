@@ -1859,8 +1859,8 @@ static void storms(void)
 /* --- failing backends ------------------------------------------------------------------------- */
 static void failing_enter(void)
 {
-    static const int codes[] = {-1,  -2,  -3,  -4,  -5,  -6,    -7,      -8, -9, -10,    -11,
-                                -12, -13, -14, -15, -16, -17, -1000, INT_MIN, 1,  7,  INT_MAX};
+    static const int codes[] = {-1,  -2,  -3,  -4,  -5,  -6,  -7,    -8,      -9, -10, -11,
+                                -12, -13, -14, -15, -16, -17, -1000, INT_MIN, 1,  7,   INT_MAX};
 
     for (size_t i = 0; i < COUNT(codes); i++) {
         hvcore_error e = HVCORE_ERROR_INIT;

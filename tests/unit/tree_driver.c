@@ -3,8 +3,9 @@
  * Boards' device trees, for tests/cli/test_boards.py, of machines that this host cannot make:
  *
  *   tree_driver FILE arm64 CPUS        [el2]
- *   tree_driver FILE riscv64 CPUS      CPUINFO FOLDER   as on a host with these
+ *   tree_driver FILE riscv64 CPUS      [REG=VALUE]...   as of a VM with these registers
  *
+ * REG is CLASS:INDEX, of the classes HVCORE_REG_ISA and HVCORE_REG_CONFIG; others are not there.
  * The processors' numbers are their index, on arm64 as KVM makes them (MPIDR_EL1).
  */
 #include <stdio.h>
@@ -22,6 +23,21 @@ static uint64_t number(bool arm64, uint64_t n)
     return arm64 ? (n & 0xf) | (n >> 4 & 0xff) << 8 | (n >> 12 & 0xff) << 16 : n;
 }
 
+/* One of the arguments, which end with NULL. */
+static int read_reg(void *user, uint32_t reg, uint64_t *value)
+{
+    unsigned cls, index;
+    unsigned long long v;
+
+    for (char **arg = user; *arg; arg++)
+        if (sscanf(*arg, "%u:%u=%llu", &cls, &index, &v) == 3 &&
+            (cls << 24 | index << 8 | 8) == reg) {
+            *value = v;
+            return 0;
+        }
+    return -HVCORE_E_NOTFOUND;
+}
+
 int main(int argc, char **argv)
 {
     const bool arm64 = argc > 3 && strcmp(argv[2], "arm64") == 0;
@@ -29,10 +45,10 @@ int main(int argc, char **argv)
     struct isa isa;
     struct tree t = {0};
 
-    if (argc < (arm64 ? 4 : 6) || atoi(argv[3]) > CPUS_MOST)
+    if (argc < 4 || atoi(argv[3]) > CPUS_MOST)
         return 2;
     if (!arm64)
-        isa_from(&isa, argv[4], argv[5]);
+        isa_from(&isa, read_reg, argv + 4);
     const struct tree_board b = {.cpus = (uint32_t)atoi(argv[3]),
                                  .ids = ids,
                                  .el2 = argc > 4,

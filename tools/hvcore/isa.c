@@ -7,94 +7,96 @@
 #include "isa.h"
 
 enum { TIMEBASE = 10000000, BLOCK = 64, REG_BYTES = 8 };
+enum { SOFT = 1, ALWAYS = 2 };
 
 /*
  * In the order of the ISA string (Unpriv. 36), with the numbers of Linux 7.2's KVM
- * (KVM_RISCV_ISA_EXT_*; they never change); soft: the software machine has it.
+ * (KVM_RISCV_ISA_EXT_*; they never change). SOFT: the software machine has it. ALWAYS: so has each
+ * VM, but Linux 6.1 has no number for it.
  */
 static const struct extension {
     const char *name;
     uint32_t number;
-    bool soft;
+    uint32_t has;
 } rows[] = {
-    {"i", 5, true},
-    {"m", 6, true},
-    {"a", 0, true},
-    {"f", 3, true},
-    {"d", 2, true},
-    {"c", 1, true},
-    {"v", 15, false},
-    {"h", 4, false},
-    {"zicbom", 11, true},
-    {"zicbop", 71, false},
-    {"zicboz", 12, true},
-    {"ziccrse", 68, false},
-    {"zicntr", 19, true},
-    {"zicond", 24, false},
-    {"zicsr", 20, true},
-    {"zifencei", 21, true},
-    {"zihintntl", 48, false},
-    {"zihintpause", 10, false},
-    {"zihpm", 22, false},
-    {"zilsd", 76, false},
-    {"zimop", 55, false},
-    {"zaamo", 69, false},
-    {"zabha", 67, false},
-    {"zacas", 53, false},
-    {"zalasr", 77, false},
-    {"zalrsc", 70, false},
-    {"zawrs", 61, false},
-    {"zfa", 51, false},
-    {"zfbfmin", 72, false},
-    {"zfh", 46, false},
-    {"zfhmin", 47, false},
-    {"zca", 56, false},
-    {"zcb", 57, false},
-    {"zcd", 58, false},
-    {"zcf", 59, false},
-    {"zclsd", 75, false},
-    {"zcmop", 60, false},
-    {"zba", 17, true},
-    {"zbb", 13, true},
-    {"zbc", 25, false},
-    {"zbkb", 26, false},
-    {"zbkc", 27, false},
-    {"zbkx", 28, false},
-    {"zbs", 18, true},
-    {"zknd", 29, false},
-    {"zkne", 30, false},
-    {"zknh", 31, false},
-    {"zkr", 32, false},
-    {"zksed", 33, false},
-    {"zksh", 34, false},
-    {"zkt", 35, false},
-    {"ztso", 52, false},
-    {"zvbb", 36, false},
-    {"zvbc", 37, false},
-    {"zvfbfmin", 73, false},
-    {"zvfbfwma", 74, false},
-    {"zvfh", 49, false},
-    {"zvfhmin", 50, false},
-    {"zvkb", 38, false},
-    {"zvkg", 39, false},
-    {"zvkned", 40, false},
-    {"zvknha", 41, false},
-    {"zvknhb", 42, false},
-    {"zvksed", 43, false},
-    {"zvksh", 44, false},
-    {"zvkt", 45, false},
-    {"ssaia", 14, false},
-    {"sscofpmf", 54, false},
-    {"ssnpm", 63, false},
-    {"sstc", 8, true},
-    {"svade", 64, true},
-    {"svadu", 65, false},
-    {"svinval", 9, true},
-    {"svnapot", 16, false},
-    {"svpbmt", 7, false},
-    {"svvptc", 66, false},
-    {"smnpm", 62, false},
-    {"smstateen", 23, false},
+    {"i", 5, SOFT},
+    {"m", 6, SOFT},
+    {"a", 0, SOFT},
+    {"f", 3, SOFT},
+    {"d", 2, SOFT},
+    {"c", 1, SOFT},
+    {"v", 15, 0},
+    {"h", 4, 0},
+    {"zicbom", 11, SOFT},
+    {"zicbop", 71, 0},
+    {"zicboz", 12, SOFT},
+    {"ziccrse", 68, 0},
+    {"zicntr", 19, SOFT | ALWAYS},
+    {"zicond", 24, 0},
+    {"zicsr", 20, SOFT | ALWAYS},
+    {"zifencei", 21, SOFT | ALWAYS},
+    {"zihintntl", 48, 0},
+    {"zihintpause", 10, 0},
+    {"zihpm", 22, 0},
+    {"zilsd", 76, 0},
+    {"zimop", 55, 0},
+    {"zaamo", 69, 0},
+    {"zabha", 67, 0},
+    {"zacas", 53, 0},
+    {"zalasr", 77, 0},
+    {"zalrsc", 70, 0},
+    {"zawrs", 61, 0},
+    {"zfa", 51, 0},
+    {"zfbfmin", 72, 0},
+    {"zfh", 46, 0},
+    {"zfhmin", 47, 0},
+    {"zca", 56, 0},
+    {"zcb", 57, 0},
+    {"zcd", 58, 0},
+    {"zcf", 59, 0},
+    {"zclsd", 75, 0},
+    {"zcmop", 60, 0},
+    {"zba", 17, SOFT},
+    {"zbb", 13, SOFT},
+    {"zbc", 25, 0},
+    {"zbkb", 26, 0},
+    {"zbkc", 27, 0},
+    {"zbkx", 28, 0},
+    {"zbs", 18, SOFT},
+    {"zknd", 29, 0},
+    {"zkne", 30, 0},
+    {"zknh", 31, 0},
+    {"zkr", 32, 0},
+    {"zksed", 33, 0},
+    {"zksh", 34, 0},
+    {"zkt", 35, 0},
+    {"ztso", 52, 0},
+    {"zvbb", 36, 0},
+    {"zvbc", 37, 0},
+    {"zvfbfmin", 73, 0},
+    {"zvfbfwma", 74, 0},
+    {"zvfh", 49, 0},
+    {"zvfhmin", 50, 0},
+    {"zvkb", 38, 0},
+    {"zvkg", 39, 0},
+    {"zvkned", 40, 0},
+    {"zvknha", 41, 0},
+    {"zvknhb", 42, 0},
+    {"zvksed", 43, 0},
+    {"zvksh", 44, 0},
+    {"zvkt", 45, 0},
+    {"ssaia", 14, 0},
+    {"sscofpmf", 54, 0},
+    {"ssnpm", 63, 0},
+    {"sstc", 8, SOFT},
+    {"svade", 64, SOFT},
+    {"svadu", 65, 0},
+    {"svinval", 9, SOFT},
+    {"svnapot", 16, 0},
+    {"svpbmt", 7, 0},
+    {"svvptc", 66, 0},
+    {"smnpm", 62, 0},
+    {"smstateen", 23, 0},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -127,7 +129,7 @@ void isa_soft(struct isa *isa)
 {
     begin(isa);
     for (int i = 0; i < ROWS; i++)
-        if (rows[i].soft)
+        if (rows[i].has & SOFT)
             add(isa, rows[i].name);
     isa->cbom = isa->cboz = BLOCK;
     strcpy(isa->mmu, "riscv,sv57");
@@ -148,18 +150,24 @@ static uint64_t value_of(const struct hart_regs *h, uint32_t cls, uint32_t index
     return h->read(h->user, cls << 24 | index << 8 | REG_BYTES, &value) == 0 ? value : other;
 }
 
-static bool has(const struct hart_regs *h, const char *name)
+static bool has(const struct hart_regs *h, const struct extension *e)
 {
-    for (int i = 0; i < ROWS; i++)
-        if (strcmp(rows[i].name, name) == 0)
-            return value_of(h, HVCORE_REG_ISA, rows[i].number, 0) == 1;
-    return false;
+    return value_of(h, HVCORE_REG_ISA, e->number, e->has & ALWAYS ? 1 : 0) == 1;
 }
 
-/* The block that an extension works on; the kernel names one even where the VM has it not. */
-static uint32_t block(const struct hart_regs *h, const char *name, uint32_t index)
+/* The block that an extension works on; the host's may have one that the VM has not. */
+static void add_block(struct isa *isa, const struct hart_regs *h, const char *name)
 {
-    return has(h, name) ? (uint32_t)value_of(h, HVCORE_REG_CONFIG, index, BLOCK) : 0;
+    const struct {
+        const char *name;
+        uint32_t index, *bytes;
+    } blocks[] = {{"zicbom", HVCORE_REG_CONFIG_ZICBOM, &isa->cbom},
+                  {"zicboz", HVCORE_REG_CONFIG_ZICBOZ, &isa->cboz},
+                  {"zicbop", HVCORE_REG_CONFIG_ZICBOP, &isa->cbop}};
+
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        if (strcmp(blocks[i].name, name) == 0)
+            *blocks[i].bytes = (uint32_t)value_of(h, HVCORE_REG_CONFIG, blocks[i].index, BLOCK);
 }
 
 /* satp.MODE (Priv. 12.1.11): 8 Sv39, 9 Sv48, 10 Sv57. */
@@ -173,13 +181,11 @@ void isa_from(struct isa *isa, isa_read *read, void *user)
     const struct hart_regs h = {read, user};
 
     begin(isa);
-    for (int i = 0; i < ROWS; i++)
-        if (value_of(&h, HVCORE_REG_ISA, rows[i].number, 0) == 1)
-            add(isa, rows[i].name);
-    isa->cbom = block(&h, "zicbom", HVCORE_REG_CONFIG_ZICBOM);
-    isa->cboz = block(&h, "zicboz", HVCORE_REG_CONFIG_ZICBOZ);
-    isa->cbop = block(&h, "zicbop", HVCORE_REG_CONFIG_ZICBOP);
-    isa->timebase =
-        (uint32_t)value_of(&h, HVCORE_REG_CONFIG, HVCORE_REG_CONFIG_TIMEBASE, TIMEBASE);
+    for (const struct extension *e = rows; e < rows + ROWS; e++)
+        if (has(&h, e)) {
+            add(isa, e->name);
+            add_block(isa, &h, e->name);
+        }
+    isa->timebase = (uint32_t)value_of(&h, HVCORE_REG_CONFIG, HVCORE_REG_CONFIG_TIMEBASE, TIMEBASE);
     strcpy(isa->mmu, mmu(value_of(&h, HVCORE_REG_CONFIG, HVCORE_REG_CONFIG_SATP_MODE, 0)));
 }

@@ -198,7 +198,7 @@ static int timer_set(bk_vcpu *v, uint64_t ns)
     return 0;
 }
 
-/* What it is set to already costs nothing. A child of fork() has no timer; KVM_RUN will say more. */
+/* What it is set to already costs nothing. A child of fork() has none: KVM_RUN says more. */
 static int arm(bk_vcpu *v, uint64_t deadline_ns)
 {
     int rc = 0;

@@ -159,6 +159,8 @@ int hvc_riscv64_inject(hvcore_vcpu *v, uint64_t cause, uint64_t tval, hvcore_err
 
 /* lib/run/kernel.c. Handle v->event, digested by a kernel. GUEST; a flow. */
 int hvc_kernel_event(hvcore_vcpu *v);
+/* v->pending is an access that a callback may answer. GUEST; a flow. */
+int hvc_kernel_access(hvcore_vcpu *v);
 /* Give the kernel the answer, if there is one. 0 or an error. */
 int hvc_kernel_answer(hvcore_vcpu *v);
 /* Give it, and have it taken up. 0 or an error. */

@@ -17,7 +17,7 @@ int hvcore_vcpu_complete(hvcore_vcpu *v, const uint64_t *values, uint32_t count)
         return rc;
     }
     hvc_pending *p = &v->pending;
-    if (!p->needs || p->filled) {
+    if (!p->needs || p->filled || p->again) {
         return -HVCORE_E_STATE;
     }
     if (!values || !count || count > answers(p)) {
@@ -37,7 +37,7 @@ static int deny(hvcore_vcpu *v, hvcore_error *err)
                         "On a machine of the library hvcore_vcpu_inject() says what the guest "
                         "gets.");
     }
-    if (!v->pending.kind || v->pending.filled) {
+    if (!v->pending.kind || v->pending.filled || v->pending.again) {
         return hvc_fail(err, HVCORE_E_STATE, HVCORE_DOMAIN_RUN,
                         "There is no exit that waits for an answer.");
     }

@@ -52,31 +52,38 @@ void hvc_exit_kernel(hvcore_vcpu *v, uint32_t reason)
                     (v->last->advanced ? (uint32_t)HVCORE_EXIT_PC_ADVANCED : 0);
 }
 
-/* To a callback, or to the VMM if there is none. */
-static int access(hvcore_vcpu *v, const hvc_mmios *table, uint64_t at, const hvcore_exit_mmio *m)
+/* v->pending is an access: who answers it now? A range may have gone since it was asked last. */
+int hvc_kernel_access(hvcore_vcpu *v)
 {
-    const hvc_mmio *range = hvc_mmio_at(table, at, m->width);
+    const hvc_mmios *table = v->event.kind == HVCORE_EVENT_PIO ? &v->vm->pios : &v->vm->mmios;
+    const hvc_mmio *range = hvc_mmio_at(table, v->pending.gpa, v->pending.width);
+    v->mmio = range ? *range : (hvc_mmio){0};
+    v->outside = HVC_OUTSIDE_MMIO;
+    return HVC_FLOW_OUTSIDE;
+}
+
+/* To a callback, or to the VMM if there is none. */
+static int access(hvcore_vcpu *v, uint64_t at, const hvcore_exit_mmio *m)
+{
     v->pending = (hvc_pending){.kind = m->write ? HVC_PENDING_STORE : HVC_PENDING_LOAD,
                                .owner = HVC_OWNER_KERNEL,
                                .needs = (uint8_t)v->last->needs,
                                .width = (uint8_t)m->width,
                                .gpa = at,
                                .value = {m->data}};
-    v->mmio = range ? *range : (hvc_mmio){0};
-    v->outside = HVC_OUTSIDE_MMIO;
-    return HVC_FLOW_OUTSIDE;
+    return hvc_kernel_access(v);
 }
 
 static int on_mmio(hvcore_vcpu *v)
 {
-    return access(v, &v->vm->mmios, v->last->u.mmio.addr, &v->last->u.mmio);
+    return access(v, v->last->u.mmio.addr, &v->last->u.mmio);
 }
 
 static int on_pio(hvcore_vcpu *v)
 {
     const hvcore_exit_pio *p = &v->last->u.pio;
     hvcore_exit_mmio m = {.data = p->data, .width = p->width, .write = p->write};
-    return access(v, &v->vm->pios, p->port, &m);
+    return access(v, p->port, &m);
 }
 
 static void answer_later(hvcore_vcpu *v)

@@ -310,8 +310,7 @@ static int guest_once(hvcore_vcpu *v, hvc_run *r)
         return HVC_FLOW_TURN;
     }
     if (v->pending.again) {
-        v->outside = HVC_OUTSIDE_MMIO;
-        return HVC_FLOW_OUTSIDE;
+        return hvc_kernel_access(v);
     }
     int rc = prepare(v);
     if (!rc) {

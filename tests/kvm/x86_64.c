@@ -296,6 +296,42 @@ static void callbacks(void)
     down();
 }
 
+static uint32_t not_now(void *user, hvcore_vcpu *v, uint64_t at, uint32_t width, uint64_t *value)
+{
+    (void)at, (void)width, (void)value;
+    ++*(unsigned *)user;
+    hvcore_vcpu_cancel(v, 7);
+    return HVCORE_MMIO_RETRY;
+}
+
+/* An access that a callback has put off waits for it across runs, but not for one that is gone. */
+static void put_off(void)
+{
+    static const uint8_t code[] = {0xa0, 0x00, 0x00, 0xf4}; /* mov al, [0]; hlt */
+    hvcore_mmio_ops ops = HVCORE_MMIO_OPS_INIT;
+    const uint64_t value = 5;
+    unsigned calls = 0;
+    uint32_t id = 0;
+
+    if (!up(code, sizeof code))
+        return;
+    ops.read = not_now;
+    OK(hvcore_vm_mmio_add(g.vm, DEVICE, 16, &ops, &calls, &id, &e));
+    for (unsigned i = 1; i <= 3; i++) {
+        SAME(run(), HVCORE_EXIT_CANCELLED);
+        SAME(calls, i);
+        FAILS(hvcore_vcpu_complete(g.vcpu, &value, 1), HVCORE_E_STATE);
+        FAILS(hvcore_vcpu_deny(g.vcpu, &e), HVCORE_E_STATE);
+    }
+    CHECK(hvcore_vm_mmio_remove(g.vm, id) == 0);
+    SAME(run(), HVCORE_EXIT_MMIO);
+    SAME(calls, 3);
+    complete(0x66);
+    SAME(run(), HVCORE_EXIT_HALT);
+    SAME(get(HVCORE_REG_X86_64_RAX) & 0xff, 0x66);
+    down();
+}
+
 /* --- system registers, exceptions ------------------------------------------------------------- */
 
 static void unknown_msr(void)
@@ -847,6 +883,7 @@ int main(void)
         {"string instructions", strings},
         {"loads and stores", memory_exits},
         {"callbacks, retries", callbacks},
+        {"an access that is put off", put_off},
         {"an unknown MSR", unknown_msr},
         {"an injected exception", injected},
         {"triple fault", triple_fault},

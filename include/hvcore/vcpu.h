@@ -310,7 +310,8 @@ typedef struct hvcore_exit {
  * Thread: owner. One thread at a time runs a vCPU; different vCPUs run in parallel. Errors:
  * E_INVAL, E_BUSY (it runs in another thread, or this is one of its callbacks; in a lockstep VM
  * also: another vCPU runs), E_STATE (the last exit is not completed), E_UNSUPPORTED (max_insns or
- * deadline without the capability, HVCORE_RUN_WAIT in a lockstep VM), E_BACKEND. Since: 0.1.
+ * deadline without the capability, HVCORE_RUN_WAIT in a lockstep VM), E_BACKEND, E_SYS, E_NOMEM,
+ * E_LIMIT (kvm: a system call failed). Since: 0.1.
  */
 HVCORE_API int hvcore_vcpu_run(hvcore_vcpu *vcpu, const hvcore_run_opts *opts,
                                const hvcore_exit **exit, hvcore_error *err);
@@ -414,7 +415,7 @@ HVCORE_API int hvcore_vcpu_cancel_clear(hvcore_vcpu *vcpu);
  * run it. On the soft machine every thread may anyway. kvm: the thread gets its signal mask back
  * (hvcore_ctx_opts.kick_signal); any thread may run the vCPU next, with or without this call.
  *
- * Thread: owner. Errors: E_INVAL, E_BUSY. Since: 0.1.
+ * Thread: owner. Errors: E_INVAL, E_BUSY, E_SYS. Since: 0.1.
  */
 HVCORE_API int hvcore_vcpu_detach(hvcore_vcpu *vcpu);
 

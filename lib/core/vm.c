@@ -164,6 +164,9 @@ static int build(hvcore_vm *vm, const hvcore_vm_opts *opts, hvcore_error *err)
         vm->bk = NULL;
         return hvc_backend_failed(err, rc, &own, "a VM");
     }
+    if (!vm->info.max_vcpus) { /* a look at it failed, and then it could be used all the same */
+        vm->ops->info(&vm->info);
+    }
     return vm->arch == HVCORE_ARCH_RISCV64 ? default_policy(vm, err) : 0;
 }
 

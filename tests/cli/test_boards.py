@@ -100,11 +100,12 @@ def harts_of(folder, registers):
 
 
 def test_what_the_vm_has(tmp_path):
-    """Numbers of Linux, arch/riscv/include/uapi/asm/kvm.h; a 0 is one that was switched off."""
+    """Numbers of Linux, arch/riscv/include/uapi/asm/kvm.h; a 0 is one that was switched off. Of
+    32, Zkr, KVM leaves all to the program, which has no seeds."""
     numbers = {7: "svpbmt", 8: "sstc", 10: "zihintpause", 11: "zicbom", 12: "zicboz", 13: "zbb",
                14: "ssaia", 15: "v", 17: "zba", 19: "zicntr", 20: "zicsr", 21: "zifencei",
                53: "zacas", 65: "svadu", 71: "zicbop", 77: "zalasr"}
-    off = {(ISA, 9): 0, (ISA, 16): 0, (ISA, 4): 0}
+    off = {(ISA, 9): 0, (ISA, 16): 0, (ISA, 4): 0, (ISA, 32): 1}
     config = {(CONFIG, 1): 1000000, (CONFIG, 2): 128, (CONFIG, 4): 32, (CONFIG, 5): 9}
     found = harts_of(tmp_path, {**BASE, **{(ISA, n): 1 for n in numbers}, **off, **config})
     cpu = found["/cpus/cpu@1"]
@@ -124,7 +125,7 @@ def test_all_that_linux_has_numbers_for_fit(tmp_path):
     found = harts_of(tmp_path, {(ISA, n): 1 for n in range(100)})
     cpu = found["/cpus/cpu@0"]
     extensions = fdt.texts(cpu["riscv,isa-extensions"])
-    assert len(extensions) == len(set(extensions)) == 78 and extensions[-1] == "smstateen"
+    assert len(extensions) == len(set(extensions)) == 77 and extensions[-1] == "smstateen"
     assert fdt.texts(cpu["riscv,isa"])[0].endswith("_smstateen")
 
 

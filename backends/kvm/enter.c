@@ -41,13 +41,18 @@ static bool is_me(const hvc_kvm_thread *t)
 
 /* ---- kick ------------------------------------------------------------------------------------ */
 
-/* Signal handlers call this: it must not disturb errno. */
+/*
+ * Signal handlers call this: it must not disturb errno.
+ *
+ * First the store, then the look: either the owner, which sets INSIDE before KVM_RUN reads
+ * immediate_exit, is seen inside, or KVM_RUN finds the store.
+ */
 void hvc_kvm_kick(bk_vcpu *v)
 {
     int saved = errno;
-    uint32_t seen = atomic_fetch_add(&v->gate, HVC_KVM_KICKER);
+    atomic_fetch_add(&v->gate, HVC_KVM_KICKER);
     __atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-    if (seen & HVC_KVM_INSIDE) {
+    if (atomic_load(&v->gate) & HVC_KVM_INSIDE) {
         syscall(SYS_tgkill, v->vm->pid, v->tid, v->vm->kick_signal);
         atomic_fetch_or(&v->gate, (uint32_t)HVC_KVM_SENT);
     }

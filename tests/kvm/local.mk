@@ -30,7 +30,7 @@ tests_kvm_cancel_CPPFLAGS = $(AM_CPPFLAGS) -DHVC_CANCEL_KVM
 
 # System calls of the library go through the test.
 tests_kvm_windows_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=ioctl,--wrap=sigtimedwait,--wrap=timer_settime
+	-Wl,--wrap=ioctl,--wrap=mmap,--wrap=sigtimedwait,--wrap=timer_settime
 
 # Its sums are those of the guest's init, which is built without contraction, too.
 tests_kvm_boot_CFLAGS = $(AM_CFLAGS) -ffp-contract=off

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,6 +117,24 @@ int __wrap_timer_settime(timer_t timer, int flags, const struct itimerspec *new,
     at(AFTER_ARMED);
     errno = error;
     return rc;
+}
+
+/* Where struct kvm_run is: the last shared mapping of a descriptor. */
+static void *run_page;
+static size_t run_size;
+
+void *__real_mmap(void *want, size_t len, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *want, size_t len, int prot, int flags, int fd, off_t offset);
+
+void *__wrap_mmap(void *want, size_t len, int prot, int flags, int fd, off_t offset)
+{
+    void *p = __real_mmap(want, len, prot, flags, fd, offset);
+
+    if (fd >= 0 && flags & MAP_SHARED) {
+        run_page = p;
+        run_size = len;
+    }
+    return p;
 }
 
 /* --- the machine ------------------------------------------------------------------------------ */
@@ -356,6 +375,59 @@ static void both(void)
     down();
 }
 
+/*
+ * A canceller that stops between its look at the vCPU and its store to kvm_run, while the vCPU goes
+ * into the guest. The page is made read-only, so that the store stops in a signal handler.
+ */
+static _Atomic int stopped, inside;
+
+static void on_store(int sig)
+{
+    (void)sig;
+    mprotect(run_page, run_size, PROT_READ | PROT_WRITE);
+    stopped = 1;
+    while (!inside)
+        usleep(100);
+    usleep(20000); /* it is in the guest by now */
+}
+
+static void is_inside(void)
+{
+    inside = 1;
+}
+
+static pthread_t canceller;
+
+static void let_it_stop(void)
+{
+    mprotect(run_page, run_size, PROT_READ);
+    CHECK(pthread_create(&canceller, NULL, cancel_thread, NULL) == 0);
+    while (!stopped)
+        usleep(100);
+    act = is_inside;
+    point = BEFORE_RUN;
+}
+
+static void between_look_and_store(void)
+{
+    struct sigaction action = {.sa_handler = on_store}, before;
+
+    if (!up())
+        return;
+    sigaction(SIGSEGV, &action, &before);
+    for (unsigned i = 0; i < 5; i++) {
+        stopped = inside = 0;
+        act = let_it_stop;
+        point = AFTER_ARMED;
+        SAME(run(2000)->reason, HVCORE_EXIT_CANCELLED);
+        pthread_join(canceller, NULL);
+        SAME(run(5)->reason, HVCORE_EXIT_DEADLINE);
+    }
+    sigaction(SIGSEGV, &before, NULL);
+    act = NULL;
+    down();
+}
+
 /* Threads one after the other run the vCPU; each has its own timer and mask. */
 static void *run_once(void *arg)
 {
@@ -413,6 +485,7 @@ static const check_test windows[] = {
     {"before the run", before_the_run},
     {"in the guest", in_the_guest},
     {"at each point on the way in and out", at_points},
+    {"a canceller that stops on its way", between_look_and_store},
     {"a deadline before KVM_RUN", deadline_before_run},
     {"an old deadline", old_deadline},
     {"cancel and deadline at once", both},

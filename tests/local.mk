@@ -236,6 +236,7 @@ check-long: check check-proofs check-mutants check-models
 	HVC_HOSTILE_WORDS=100000000 tests/unit/soft_riscv64_hostile
 	HVC_ATOMIC_ROUNDS=2000000 tests/unit/soft_riscv64_atomic
 	HVC_UNMAP_ROUNDS=500 tests/unit/soft_riscv64_unmap
+	$(MAKE) $(AM_MAKEFLAGS) tests/kvm/cancel && if [ -w /dev/kvm ]; then tests/kvm/cancel 10000000; fi
 	$(srcdir)/tests/fuzz/run -t $${HVC_FUZZ_SECONDS:-600} fuzz
 
 include tests/bench/local.mk

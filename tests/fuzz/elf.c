@@ -4,6 +4,7 @@
  * sources: tools/hvcore/elf.c
  */
 #define _GNU_SOURCE
+#include <elf.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -11,10 +12,16 @@
 #include "tools/hvcore/elf.h"
 
 enum { RAM_SIZE = 1 << 16 };
-#define RAM_BASE UINT64_C(0x80000000)
+
+/* Guests as the boards take them: one class, and two of which one begins above the first page. */
+static const struct arch archs[] = {
+    {.ram_base = UINT64_C(0x80000000), .insn_align = 2, .elf = {{64, EM_RISCV, 0}}},
+    {.ram_base = 0, .insn_align = 1, .elf = {{64, EM_X86_64, 0x1000}, {32, EM_386, 0}}},
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    const struct arch *arch = &archs[size > 18 && data[18] != EM_RISCV]; /* e_machine */
     static struct elf_image image;
     char path[64];
     int fd = memfd_create("elf", 0);
@@ -23,12 +30,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     EXPECT(fd >= 0 && ram && write(fd, data, size) == (ssize_t)size);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     memset(&image, 0, sizeof(image));
-    if (elf_open(&image, path, RAM_BASE, RAM_SIZE) == 0) {
+    if (elf_open(&image, path, arch, RAM_SIZE) == 0) {
         EXPECT(image.count <= ELF_MAX_HEADERS);
         for (uint32_t i = 0; i < image.count; i++) {
             const struct elf_segment *s = &image.segment[i];
-            EXPECT(s->paddr >= RAM_BASE && s->memsz <= RAM_SIZE && s->filesz <= s->memsz);
-            EXPECT(s->paddr - RAM_BASE <= RAM_SIZE - s->memsz);
+            EXPECT(s->paddr >= arch->ram_base && s->memsz <= RAM_SIZE && s->filesz <= s->memsz);
+            EXPECT(s->paddr - arch->ram_base <= RAM_SIZE - s->memsz);
         }
         EXPECT(elf_load(&image, ram) == 0);
     } else {

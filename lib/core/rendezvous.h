@@ -64,6 +64,18 @@ static inline uint32_t hvc_word_requests(_Atomic uint32_t *word)
     return atomic_load_explicit(word, memory_order_acquire) & (uint32_t)HVC_REQUESTS;
 }
 
+/*
+ * May the owner, in GUEST, enter again? Not if there is a request. A kick may come so late that what
+ * it was for has been served, and the owner is inside anew: then it has made LEAVING of GUEST, and
+ * nobody would be kicked for the next request.
+ */
+static inline bool hvc_word_stay(_Atomic uint32_t *word)
+{
+    uint32_t seen = atomic_load_explicit(word, memory_order_acquire);
+    return seen == HVC_GUEST ||
+           (seen == HVC_LEAVING && atomic_compare_exchange_strong(word, &seen, HVC_GUEST));
+}
+
 /* Take back request bits that are being served. Owner. */
 static inline void hvc_word_served(_Atomic uint32_t *word, uint32_t bits)
 {

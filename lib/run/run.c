@@ -329,7 +329,7 @@ static int guest(hvcore_vcpu *v, hvc_run *r)
     int flow;
     do {
         flow = guest_once(v, r);
-    } while (flow == HVC_FLOW_ON && !hvc_word_requests(&v->word) && !hvc_run_late(r));
+    } while (flow == HVC_FLOW_ON && hvc_word_stay(&v->word) && !hvc_run_late(r));
     return flow;
 }
 

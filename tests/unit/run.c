@@ -16,6 +16,7 @@
 
 #include <hvcore/firmware/sbi.h>
 
+#include "lib/core/vcpu.h"
 #include "tests/unit/toy.h"
 
 #define PAGE UINT64_C(4096)
@@ -1856,6 +1857,49 @@ static void storms(void)
     down();
 }
 
+/* --- a late kick -------------------------------------------------------------------------------- */
+static unsigned late_calls;
+
+/*
+ * Somebody asked, and stopped before the kick. What was asked for has been served meanwhile, and
+ * the vCPU is inside anew, when the word is changed and the kick comes. The next cancel kicks all
+ * the same.
+ */
+static int late_kick(toy_vcpu *v, void *user, hvcore_event *event)
+{
+    uint32_t inside = HVC_GUEST;
+
+    (void)user;
+    switch (++late_calls) {
+    case 1:
+        CU_ASSERT(atomic_compare_exchange_strong(&vcpu->word, &inside, HVC_LEAVING));
+        toy_ops.kick(v);
+        return 0;
+    case 2:
+        CU_ASSERT_EQUAL(hvcore_vcpu_cancel(vcpu, 77), 0);
+        return 0;
+    case 1000: /* it is lost */
+        *event = toy_trap(HVCORE_RISCV64_ILLEGAL_INSN, HVCORE_RISCV64_VS, WFI);
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static void late_kicks(void)
+{
+    const hvcore_exit *x = NULL;
+
+    up();
+    late_calls = 0;
+    toy_set_program(guest, late_kick, NULL);
+    WANT(hvcore_vcpu_run(vcpu, NULL, &x, NULL), 0);
+    WANT(x->reason, HVCORE_EXIT_CANCELLED);
+    WANT(x->u.cancelled.token, 77);
+    CU_ASSERT(late_calls < 1000);
+    down();
+}
+
 /* --- failing backends ------------------------------------------------------------------------- */
 static void failing_enter(void)
 {
@@ -2306,6 +2350,7 @@ int main(void)
         {"rules and live policies", policy_rules},
         {"misuse of policies", policy_misuse},
         {"storms", storms},
+        {"a kick that comes late", late_kicks},
         {"failing enter()", failing_enter},
         {"failing slots", failing_slots},
         {"mad events", mad_events},

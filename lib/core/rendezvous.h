@@ -65,9 +65,9 @@ static inline uint32_t hvc_word_requests(_Atomic uint32_t *word)
 }
 
 /*
- * May the owner, in GUEST, enter again? Not if there is a request. A kick may come so late that what
- * it was for has been served, and the owner is inside anew: then it has made LEAVING of GUEST, and
- * nobody would be kicked for the next request.
+ * May the owner, in GUEST, enter again? Not if there is a request. A kick may come so late that
+ * what it was for has been served, and the owner is inside anew: then it has made LEAVING of GUEST,
+ * and nobody would be kicked for the next request.
  */
 static inline bool hvc_word_stay(_Atomic uint32_t *word)
 {

@@ -11,22 +11,12 @@
 #include <stdint.h>
 
 /* X(ours, value, theirs without its prefix KVM_) */
-#define HVC_KVM_NUMBERS(X)                                        \
-    X(CAP_COUNTER_OFFSET, 227)                /* 6.4, arm64 */    \
-    X(CAP_ARM_EAGER_SPLIT_CHUNK_SIZE, 228)    /* 6.6, arm64 */    \
-    X(CAP_ARM_SUPPORTED_BLOCK_SIZES, 229)     /* 6.6, arm64 */    \
-    X(CAP_ARM_SUPPORTED_REG_MASK_RANGES, 230) /* 6.7, arm64 */    \
-    X(CAP_USER_MEMORY2, 231)                  /* 6.8 */           \
-    X(CAP_MEMORY_FAULT_INFO, 232)             /* 6.8 */           \
-    X(CAP_PRE_FAULT_MEMORY, 236)              /* 6.11 */          \
-    X(CAP_ARM_WRITABLE_IMP_ID_REGS, 239)      /* 6.15, arm64 */   \
-    X(CAP_ARM_EL2, 240)                       /* 6.16, arm64 */   \
-    X(CAP_ARM_EL2_E2H0, 241)                  /* 6.16, arm64 */   \
-    X(CAP_RISCV_MP_STATE_RESET, 242)          /* 6.16, riscv64 */ \
-    X(CAP_ARM_SEA_TO_USER, 245)               /* 7.0, arm64 */    \
-    X(DEV_ARM_VGIC_GRP_MAINT_IRQ, 9)          /* 6.16, arm64 */   \
-    X(EXIT_MEMORY_FAULT, 39)                  /* 6.8 */           \
-    X(EXIT_ARM_SEA, 41)                       /* 7.0, arm64 */    \
+#define HVC_KVM_NUMBERS(X)                                      \
+    X(CAP_ARM_SUPPORTED_REG_MASK_RANGES, 230) /* 6.7, arm64 */  \
+    X(CAP_ARM_EL2, 240)                       /* 6.16, arm64 */ \
+    X(DEV_ARM_VGIC_GRP_MAINT_IRQ, 9)          /* 6.16, arm64 */ \
+    X(EXIT_MEMORY_FAULT, 39)                  /* 6.8 */         \
+    X(EXIT_ARM_SEA, 41)                       /* 7.0, arm64 */  \
     X(EXIT_ARM_LDST64B, 42)                   /* 7.1, arm64 */
 
 enum hvc_kvm_number {
@@ -72,7 +62,7 @@ enum {
 };
 
 /* vCPU features, arm64 */
-enum { HVC_KVM_ARM_VCPU_HAS_EL2 = 7, HVC_KVM_ARM_VCPU_HAS_EL2_E2H0 = 8 }; /* 6.16 */
+enum { HVC_KVM_ARM_VCPU_HAS_EL2 = 7 }; /* 6.16 */
 
 /*
  * riscv64. "6.12" stands for: not in 6.1, and in 6.12 (the exact version has not been looked up);

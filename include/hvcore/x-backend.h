@@ -147,8 +147,7 @@ typedef struct hvcore_backend_ops {
     /** Fill all of `info` but its size. max_vcpus 0: it cannot be used here and now. */
     void (*info)(hvcore_backend_info *info);
 
-    /** `opts` is complete (its size is the library's) and max_vcpus at least 1; `info` may be made
-     *  more precise for this VM. */
+    /** `opts` is complete (its size is the library's) and max_vcpus at least 1; `ctx` as well. */
     int (*vm_create)(const hvcore_vm_opts *opts, const hvcore_ctx_opts *ctx, hvcore_bk_vm **vm,
                      hvcore_error *err);
     void (*vm_destroy)(hvcore_bk_vm *vm);
